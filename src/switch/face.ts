@@ -1,0 +1,87 @@
+/**
+ * What the switch shows to the program's side (`src/net`, later `src/winsock`): the upper face of WSD-COMP-1.
+ *
+ * All errors here are Winsock numbers; 0 is success. Nothing is called back before the call that started it has returned,
+ * except where a comment says so.
+ */
+
+import type { Reason } from '../diagnostics/reasons.js';
+import type { SOCKADDR } from '../spi/index.js';
+
+/** What a connection tells its owner. The owner may call any method of the connection from inside. */
+export interface ConnectionEvents {
+  /** Bytes for the program, at most 64 KiB. The buffer belongs to the receiver and is never written again. */
+  onData(chunk: Buffer): void;
+  /** The peer has finished sending, and everything it sent has been delivered. */
+  onEnd(): void;
+  /**
+   * The connection is lost and everything that arrived has been delivered: WSAECONNRESET, WSAECONNABORTED. Nothing
+   * follows. Writes that wait fail as well, through their own callback.
+   */
+  onError(wsaError: number): void;
+}
+
+/** An established SAN connection with its session (WSD-CON-19, WSD-ACC-26): a byte stream with half-close. */
+export interface SanConnection {
+  /** Name of the provider, for example `shared-memory`. */
+  readonly provider: string;
+  readonly localAddress: SOCKADDR;
+  readonly peerAddress: SOCKADDR;
+  /** To be set before the first `readStart`. */
+  events: ConnectionEvents | null;
+  /** Bytes given to `write` that the wire has not taken yet. Falls while a write waits. */
+  readonly writeQueueSize: number;
+  /**
+   * True: the bytes are taken, `done` is not called and the chunk may be used again. False: the chunk must stay as it is
+   * until `done` is called, once, later, with 0 or WSAECONNRESET, WSAECONNABORTED, WSAESHUTDOWN or, after `close` or
+   * `reset`, WSA_OPERATION_ABORTED.
+   */
+  write(chunk: Uint8Array, done: (wsaError: number) => void): boolean;
+  /** Same for several chunks, in order, as one write. */
+  writev(chunks: readonly Uint8Array[], done: (wsaError: number) => void): boolean;
+  /** Ends the sending direction after everything written so far. `done` follows in a later turn. */
+  shutdown(done: (wsaError: number) => void): void;
+  /** Starts delivery. A new connection does not deliver. */
+  readStart(): void;
+  /** Stops delivery at once, also from inside `onData`. What has arrived stays in the session, and the peer is held back. */
+  readStop(): void;
+  /** Closes in both directions. What was written is still sent in the background (WSD-CLS-5); unread bytes make it a reset, as with TCP. */
+  close(): void;
+  /** Closes abortively: unsent bytes are lost and the peer's receive fails with WSAECONNRESET (WSD-CLS-5). */
+  reset(): void;
+}
+
+/** Who accepts SAN connections of a listening socket. */
+export interface AcceptHandler {
+  /** CF_ACCEPT, CF_REJECT or CF_DEFER, in the call stack of the provider's WSPAccept (WSD-ACC-8). Must not throw or wait. */
+  condition(caller: SOCKADDR, callee: SOCKADDR): number;
+  /** The session is negotiated. The connection does not deliver before its `readStart`. */
+  accepted(connection: SanConnection): void;
+}
+
+/** Who waits for a connect. Exactly one of the three is called, once. */
+export interface ConnectHandler {
+  connected(connection: SanConnection): void;
+  /** Final: the SAN said that TCP/IP would fail as well (WSD-CON-13), or a fallback is forbidden by SOCKETS_DIRECT_REQUIRE. */
+  failed(wsaError: number, reason: Reason): void;
+  /**
+   * TCP/IP carries it: the switch has called the TCP/IP provider's WSPConnect on the program's own socket. `status` is
+   * what the native call returned (0, or a negative errno of libuv). May be called before `connect` returns.
+   */
+  fallback(reason: Reason, status: number): void;
+}
+
+/** The private record that the switch keeps for a socket of the program (WSD-SOC-2). */
+export interface SwitchSocket {
+  /**
+   * WSD-LSN-1: TCP/IP's WSPListen first; if that succeeds, SAN providers that serve the bound address join. Returns the
+   * status of the TCP/IP listen (0, or a negative errno of libuv). `reason` tells afterwards whether a SAN listens.
+   */
+  listen(backlog: number, handler: AcceptHandler): number;
+  /** SAN first where the routing table knows the destination, then TCP/IP (WSD-CON-1 to WSD-CON-19). */
+  connect(remote: SOCKADDR, handler: ConnectHandler): void;
+  /** Ends listening on every SAN, or cancels a pending connect (WSD-CON-22). The TCP/IP socket stays the caller's to close. */
+  close(): void;
+  /** Why this socket is or is not on a SAN; null while undecided. */
+  readonly reason: Reason | null;
+}
