@@ -110,6 +110,20 @@ export interface ProviderMemoryExtension {
   WSPGetSendBuffer(s: ProviderSocket, dwBufferLength: number, lpBuffer: WSABUF, lpErrno: Out<number>): number;
 }
 
+/** Our own: {@link ProviderDiagnosticsExtension}. */
+export const ProviderDiagnosticsGuid = '2B7E3D14-95A8-4D0F-8C5C-1E60A4F7B9D2';
+
+/** What a provider can tell beyond Winsock error numbers, an extension of ours. */
+export interface ProviderDiagnosticsExtension {
+  /** Why the last operation on `s` failed, as a reason code of ours, or null. */
+  WSPQueryReason(s: ProviderSocket): string | null;
+  /**
+   * After a connection was lost with WSAECONNABORTED: how many of the last messages sent the peer never took. TCP's answer
+   * to a peer that died depends on it: an end of data, or a reset.
+   */
+  WSPQueryUnconsumed(s: ProviderSocket): number;
+}
+
 /** Extensions of one provider, after the switch has fetched them. */
 export interface ExtensionFunctions {
   WSPRegisterMemory: WSPRegisterMemory;
@@ -120,4 +134,5 @@ export interface ExtensionFunctions {
   WSPRdmaRead: WSPRdmaRead | null;
   WSPMemoryRegistrationCacheCallback: WSPMemoryRegistrationCacheCallback | null;
   providerMemory: ProviderMemoryExtension | null;
+  diagnostics: ProviderDiagnosticsExtension | null;
 }

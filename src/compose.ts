@@ -1,0 +1,86 @@
+/** The one place that knows which providers there are: puts the switch of this event loop together. */
+
+import { isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { count } from './diagnostics/counters.js';
+import { Recorder } from './diagnostics/recorder.js';
+import type { Reason } from './diagnostics/reasons.js';
+import { loadPlatform } from './platform/index.js';
+import { SharedMemoryProvider } from './providers/shared-memory/provider.js';
+import { createTcpipProvider } from './providers/tcpip/index.js';
+import type { SOCKADDR } from './spi/index.js';
+import { type PortReservation, type Scheduler, Switch } from './switch/index.js';
+
+/** Milliseconds; below the 250 ms after which Node.js tries the next address family. */
+const connectBudget = 50;
+/** Milliseconds for which the host's own addresses are remembered. */
+const addressesAge = 1000;
+
+let instance: Switch | null = null;
+
+/** The switch of this event loop, made at the first call. Nothing is loaded from outside before a socket needs it. */
+export function getSwitch(): Switch {
+  instance ??= createSwitch(process.env);
+  return instance;
+}
+
+function createSwitch(environment: Readonly<Record<string, string | undefined>>): Switch {
+  const trace = environment.SOCKETS_DIRECT_TRACE;
+  const recorder = trace === undefined || trace === '' ? null : new Recorder(trace);
+  const sharedMemory = new SharedMemoryProvider({ environment, now: () => performance.now() * 1000, connectBudget });
+  return new Switch({
+    tcpip: createTcpipProvider(),
+    providers: () => [recorder === null ? sharedMemory : recorder.wrap(sharedMemory)],
+    startReason: () => (sharedMemory.startFailure ?? 'no-provider') as Reason,
+    scheduler,
+    portReservation,
+    isForeign,
+    required: requiresSan(environment),
+    trace: recorder === null ? null : (step, provider, socket, detail) => recorder.session(step, provider, socket, detail),
+    count,
+  });
+}
+
+function requiresSan(environment: Readonly<Record<string, string | undefined>>): boolean {
+  const wanted = environment.SOCKETS_DIRECT_REQUIRE;
+  return wanted !== undefined && wanted !== '' && wanted !== 'tcpip';
+}
+
+const scheduler: Scheduler = {
+  soon: (task) => {
+    setImmediate(task);
+  },
+  later: (task, milliseconds) => {
+    const timer = setTimeout(task, milliseconds).unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Ports are held by binding a socket of the kernel, so that it does not give the first of a block to anybody else. */
+function portReservation(): PortReservation {
+  const platform = loadPlatform();
+  return {
+    reserve: (port) => {
+      const descriptor = platform.reservePort('127.0.0.1', port);
+      return descriptor === null ? null : { release: () => platform.closeDescriptor(descriptor) };
+    },
+    random: Math.random,
+  };
+}
+
+let ownAddresses = new Set<string>();
+let ownAddressesTime = Number.NEGATIVE_INFINITY;
+
+/** True for every address that is not of this host: no provider of ours serves those. */
+function isForeign({ address }: SOCKADDR): boolean {
+  if (address.startsWith('127.') || address === '::1') return false;
+  const now = performance.now();
+  if (now - ownAddressesTime > addressesAge) {
+    ownAddressesTime = now;
+    ownAddresses = new Set();
+    for (const entries of Object.values(networkInterfaces())) {
+      for (const entry of entries ?? []) ownAddresses.add(entry.address);
+    }
+  }
+  return !ownAddresses.has(address) || (isIPv6(address) && /^fe[89ab]/i.test(address));
+}

@@ -1,0 +1,24 @@
+/**
+ * What keeps the process running. A SAN connection has no descriptor in libuv, so all of them share one timer: it holds
+ * the event loop while at least one of them would hold it as a TCP socket.
+ */
+
+/** The longest period of a timer. */
+const period = 0x7fffffff;
+
+let holders = 0;
+let timer: NodeJS.Timeout | null = null;
+
+/** One more connection holds the event loop. */
+export function hold(): void {
+  holders += 1;
+  if (holders > 1) return;
+  if (timer === null) timer = setInterval(() => {}, period);
+  else timer.ref();
+}
+
+/** One connection fewer holds the event loop. */
+export function release(): void {
+  holders -= 1;
+  if (holders === 0) timer?.unref();
+}

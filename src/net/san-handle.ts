@@ -1,0 +1,498 @@
+/**
+ * The handle that a socket has while a SAN carries its connection: Node's native JSStream, so that TLS, HTTP and HTTP/2
+ * can sit on it in C++, with the members of a TCP handle that net.js and programs expect.
+ *
+ * Sockets that are read by JavaScript do not pay for the native layer: their bytes are pushed directly, and their writes
+ * come in through `bypass.ts`. As soon as somebody asks `isStreamBase`, a native consumer may be there, and bytes take the
+ * native way.
+ */
+
+import { AsyncResource } from 'node:async_hooks';
+import { toUvErrno, UV_EBADF, UV_ECANCELED, UV_ECONNRESET, UV_ENOTCONN, UV_EPIPE } from '../providers/tcpip/errno.js';
+import { type NativeAddress, type NativeTcpHandle, TCP_SOCKET } from '../providers/tcpip/native.js';
+import { AF_INET, AF_INET6, type SOCKADDR, WSAECONNABORTED, WSAECONNRESET } from '../spi/index.js';
+import type { ConnectionEvents, SanConnection } from '../switch/face.js';
+import { bypassWrites } from './bypass.js';
+import { remember } from './connection-info.js';
+import { errnoException } from './errors.js';
+import { requireInternals } from './internals.js';
+import { hold, release } from './liveness.js';
+import type { AnyHandle, NativeJsStream, NativeRequest, NetSocket, WriteCallback } from './node-types.js';
+import { contain, settle } from './ticks.js';
+
+/** What the rest of this folder needs of the handle. */
+export interface SanHandle extends NativeJsStream, ConnectionEvents {
+  readonly connection: SanConnection;
+  readonly closing: boolean;
+  /** The socket, or the TLS socket, that owns the handle. */
+  owner: NetSocket | null;
+  /** The program's own TCP handle (WSD-SOC-2). It is not connected; options set on the socket reach it too. */
+  tcp: NativeTcpHandle | null;
+  /** True once a native consumer may be attached. */
+  native: boolean;
+  /** Sends one chunk of a JavaScript writer; false: `callback` follows when the bytes are taken. */
+  send(chunk: Uint8Array, callback: WriteCallback): boolean;
+  /** Same for several chunks, as one write. */
+  sendAll(chunks: readonly Uint8Array[], bytes: number, callback: WriteCallback): boolean;
+  unref(): void;
+}
+
+/** `family` is that of the socket; an IPv6 socket shows IPv4 addresses mapped. */
+type SanHandleConstructor = new (connection: SanConnection, family: number) => SanHandle;
+
+let handleClass: SanHandleConstructor | undefined;
+
+/** Makes the handle for an established connection. */
+export function createSanHandle(connection: SanConnection, family: number): SanHandle {
+  handleClass ??= defineSanHandle();
+  return new handleClass(connection, family);
+}
+
+/** Whether a socket's handle is one of ours. */
+export function isSanHandle(handle: object | null | undefined): handle is SanHandle {
+  return handleClass !== undefined && handle instanceof handleClass;
+}
+
+function writeName(out: NativeAddress, name: SOCKADDR, family: number): void {
+  const mapped = family === AF_INET6 && name.sa_family === AF_INET;
+  out.address = mapped ? `::ffff:${name.address}` : name.address;
+  out.family = mapped || name.sa_family === AF_INET6 ? 'IPv6' : 'IPv4';
+  out.port = name.port;
+}
+
+function defineSanHandle(): SanHandleConstructor {
+  const internals = requireInternals();
+  const { JSStream, TCP, ownerSymbol, bufferSymbol, bufferCallbackSymbol, bufferGeneratorSymbol } = internals;
+  const { lastWriteQueueSizeSymbol, onStreamRead, reportsLateWriteErrors } = internals;
+
+  class Handle extends JSStream implements SanHandle {
+    readonly connection: SanConnection;
+    owner: NetSocket | null = null;
+    tcp: NativeTcpHandle | null = null;
+    native = false;
+    closing = false;
+    /** Kept by net.js: whether it has asked for bytes. */
+    reading = false;
+    bytesRead = 0;
+    bytesWritten = 0;
+    readonly fd = -1;
+    readonly #family: number;
+    readonly #resource = new AsyncResource('SOCKETSDIRECT', { requireManualDestroy: true });
+    /** The consumer wants bytes. */
+    #flowing = false;
+    /** The end, or an error, has been delivered: nothing follows. */
+    #ended = false;
+    #referenced = true;
+    #holding = false;
+    /** Writes and shutdowns under way; each holds the event loop, as requests of libuv do. */
+    #requests = 0;
+    /** Delivered by the switch and not yet taken, because the consumer stopped in the middle. */
+    #held: Buffer | null = null;
+    #resumeScheduled = false;
+    /** The one write of the JavaScript side that can be under way, with the context of its caller. */
+    #callback: WriteCallback | null = null;
+    #callbackResource: AsyncResource | null = null;
+    /** The same of the native side. */
+    #writeRequest: NativeRequest | null = null;
+    #writeStatus = 0;
+    #shutdownRequest: NativeRequest | null = null;
+    readonly #sent = (wsaError: number): void => this.#onSent(wsaError);
+    #nativeSent: ((wsaError: number) => void) | null = null;
+    #typeOfService = 0;
+
+    constructor(connection: SanConnection, family: number) {
+      super();
+      this.connection = connection;
+      this.#family = family;
+      connection.events = this;
+    }
+
+    // What C++ calls.
+
+    onreadstart(): number {
+      if (this.closing) return UV_EBADF;
+      this.#flowing = true;
+      this.#updateLiveness();
+      if (this.#held === null) this.connection.readStart();
+      else this.#resumeSoon();
+      return 0;
+    }
+
+    onreadstop(): number {
+      this.#flowing = false;
+      this.#updateLiveness();
+      if (!this.closing) this.connection.readStop();
+      return 0;
+    }
+
+    onwrite(request: NativeRequest, chunks: Uint8Array[]): number {
+      if (this.closing) return UV_EBADF;
+      let bytes = 0;
+      for (const chunk of chunks) bytes += chunk.length;
+      this.bytesWritten += bytes;
+      this.#writeRequest = request;
+      this.#requests += 1;
+      this.#updateLiveness();
+      this.#nativeSent ??= (wsaError) => this.#onNativeSent(wsaError);
+      const taken =
+        bytes === 0 ||
+        (chunks.length === 1
+          ? this.connection.write(chunks[0], this.#nativeSent)
+          : this.connection.writev(chunks, this.#nativeSent));
+      // The native layer is still inside its write and cannot take the completion now.
+      if (taken) setImmediate(finishNativeWrite, this, request);
+      return 0;
+    }
+
+    onshutdown(request: NativeRequest): number {
+      if (this.closing) return UV_ENOTCONN;
+      this.#shutdownRequest = request;
+      this.#requests += 1;
+      this.#updateLiveness();
+      this.connection.shutdown((wsaError) => {
+        settle();
+        this.#finishShutdown(this.#writeErrno(wsaError));
+      });
+      return 0;
+    }
+
+    isClosing(): boolean {
+      return this.closing;
+    }
+
+    // What net.js calls. Without the way through C++, which would only come back here.
+
+    readStart(): number {
+      return this.onreadstart();
+    }
+
+    readStop(): number {
+      return this.onreadstop();
+    }
+
+    get isStreamBase(): boolean {
+      this.native = true;
+      return true;
+    }
+
+    set isStreamBase(_value: boolean) {}
+
+    get [ownerSymbol](): unknown {
+      return this.owner;
+    }
+
+    set [ownerSymbol](owner: NetSocket | null) {
+      this.owner = owner;
+      if (owner === null || owner === undefined) return;
+      remember(owner, this.connection.provider, 'accelerated');
+      bypassWrites(owner, this);
+    }
+
+    get writeQueueSize(): number {
+      return this.connection.writeQueueSize;
+    }
+
+    ref(): void {
+      this.#referenced = true;
+      this.#updateLiveness();
+    }
+
+    unref(): void {
+      this.#referenced = false;
+      this.#updateLiveness();
+    }
+
+    hasRef(): boolean {
+      return this.#referenced && !this.closing;
+    }
+
+    getsockname(out: NativeAddress): number {
+      if (this.closing) return UV_EBADF;
+      writeName(out, this.connection.localAddress, this.#family);
+      return 0;
+    }
+
+    getpeername(out: NativeAddress): number {
+      if (this.closing) return UV_EBADF;
+      writeName(out, this.connection.peerAddress, this.#family);
+      return 0;
+    }
+
+    setNoDelay(enable: boolean): number {
+      return this.tcp?.setNoDelay(enable) ?? 0;
+    }
+
+    setKeepAlive(enable: boolean, initialDelay: number, interval?: number, count?: number): number {
+      return this.tcp?.setKeepAlive(enable, initialDelay, interval, count) ?? 0;
+    }
+
+    setTypeOfService(typeOfService: number): number {
+      this.#typeOfService = typeOfService;
+      return 0;
+    }
+
+    getTypeOfService(): number {
+      return this.#typeOfService;
+    }
+
+    setBlocking(): number {
+      return 0;
+    }
+
+    setSimultaneousAccepts(): number {
+      return 0;
+    }
+
+    close(callback?: () => void): void {
+      // Bytes that the program never took make it a reset, as with TCP.
+      this.#close(this.#held !== null, callback);
+    }
+
+    reset(callback?: () => void): number {
+      this.#close(true, callback);
+      return 0;
+    }
+
+    // What the switch calls.
+
+    onData(chunk: Buffer): void {
+      this.#held = chunk;
+      settle();
+      this.#deliverHeld();
+    }
+
+    onEnd(): void {
+      settle();
+      if (this.closing || this.#ended) return;
+      this.#ended = true;
+      this.#updateLiveness();
+      contain(this.emitEOF, this, undefined);
+    }
+
+    onError(wsaError: number): void {
+      settle();
+      // After a FIN, reading has come to its end: only writes fail.
+      if (this.closing || this.#ended) return;
+      this.#ended = true;
+      this.#updateLiveness();
+      const status = wsaError === WSAECONNABORTED ? UV_ECONNRESET : toUvErrno(wsaError);
+      contain(fail, this, status);
+    }
+
+    // Writes of JavaScript.
+
+    send(chunk: Uint8Array, callback: WriteCallback): boolean {
+      const { length } = chunk;
+      if (length === 0) return true;
+      this.bytesWritten += length;
+      if (this.connection.write(chunk, this.#sent)) return true;
+      this.#wait(callback);
+      return false;
+    }
+
+    sendAll(chunks: readonly Uint8Array[], bytes: number, callback: WriteCallback): boolean {
+      if (bytes === 0) return true;
+      this.bytesWritten += bytes;
+      if (this.connection.writev(chunks, this.#sent)) return true;
+      this.#wait(callback);
+      return false;
+    }
+
+    #wait(callback: WriteCallback): void {
+      this.#callback = callback;
+      this.#callbackResource = new AsyncResource('SOCKETSDIRECTWRITE');
+      this.#requests += 1;
+      this.#updateLiveness();
+    }
+
+    #onSent(wsaError: number): void {
+      settle();
+      this.#finishCallback(this.#writeErrno(wsaError));
+    }
+
+    #finishCallback(status: number): void {
+      const callback = this.#callback;
+      if (callback === null) return;
+      const resource = this.#callbackResource!;
+      this.#callback = null;
+      this.#callbackResource = null;
+      this.#requests -= 1;
+      this.#updateLiveness();
+      contain(() => resource.runInAsyncScope(this.#completeWrite, this, callback, status), this, undefined);
+    }
+
+    #completeWrite(callback: WriteCallback, status: number): void {
+      const socket = this.owner;
+      const destroyed = socket === null || socket.destroyed;
+      if (status < 0 && (!destroyed || reportsLateWriteErrors)) {
+        callback(errnoException(status, 'write'));
+        return;
+      }
+      if (!destroyed) {
+        socket._unrefTimer();
+        socket[lastWriteQueueSizeSymbol] = 0;
+      }
+      callback(null);
+    }
+
+    #onNativeSent(wsaError: number): void {
+      settle();
+      const request = this.#writeRequest;
+      if (request === null) return;
+      this.#writeStatus = this.#writeErrno(wsaError);
+      contain(this.finishNative, this, request);
+    }
+
+    /** Completes a native write, unless closing has done so. */
+    finishNative(request: NativeRequest): void {
+      if (this.#writeRequest !== request) return;
+      this.#writeRequest = null;
+      this.#requests -= 1;
+      this.#updateLiveness();
+      const status = this.#writeStatus;
+      this.#writeStatus = 0;
+      this.#resource.runInAsyncScope(this.finishWrite, this, request, status);
+    }
+
+    #finishShutdown(status: number): void {
+      const request = this.#shutdownRequest;
+      if (request === null) return;
+      this.#shutdownRequest = null;
+      this.#requests -= 1;
+      this.#updateLiveness();
+      contain(() => this.#resource.runInAsyncScope(this.finishShutdown, this, request, status), this, undefined);
+    }
+
+    /**
+     * Linux reports a reset once; who comes later, or writes after the peer's FIN, gets EPIPE. If the program reads, its
+     * read is first.
+     */
+    #writeErrno(wsaError: number): number {
+      if (wsaError === 0) return 0;
+      if (wsaError === WSAECONNRESET || wsaError === WSAECONNABORTED) return this.#ended ? UV_EPIPE : UV_ECONNRESET;
+      return toUvErrno(wsaError);
+    }
+
+    // Delivery.
+
+    #deliverHeld(): void {
+      const chunk = this.#held;
+      if (chunk === null || this.closing || !this.#flowing) return;
+      contain(this.#runDelivery, this, chunk);
+      // The `onread` option takes as much as its buffer holds, and more only in another callback.
+      while (this.#held !== null && this.#flowing && !this.closing) {
+        settle();
+        if (this.#held !== null && this.#flowing && !this.closing) contain(this.#runDelivery, this, this.#held);
+      }
+    }
+
+    #runDelivery(chunk: Buffer): void {
+      const socket = this.owner;
+      if (this.native || socket === null || socket._handle !== (this as unknown as AnyHandle) || !this.#isPlain()) {
+        this.#held = null;
+        this.bytesRead += chunk.length;
+        this.#resource.runInAsyncScope(this.readBuffer, this, chunk);
+      } else if (socket[bufferSymbol]) {
+        this.#resource.runInAsyncScope(this.#fillUserBuffer, this, socket, chunk);
+      } else {
+        this.#held = null;
+        this.bytesRead += chunk.length;
+        this.#resource.runInAsyncScope(this.#push, this, socket, chunk);
+      }
+    }
+
+    #isPlain(): boolean {
+      return this.onread === onStreamRead;
+    }
+
+    #push(socket: NetSocket, chunk: Buffer): void {
+      socket._unrefTimer();
+      if (!socket.destroyed && !socket.push(chunk)) this.#pause(socket);
+    }
+
+    #fillUserBuffer(socket: NetSocket, chunk: Buffer): void {
+      socket._unrefTimer();
+      const buffer = socket[bufferSymbol] as Uint8Array;
+      const length = Math.min(buffer.length, chunk.length);
+      buffer.set(chunk.subarray(0, length));
+      this.#held = length < chunk.length ? chunk.subarray(length) : null;
+      this.bytesRead += length;
+      if (socket.destroyed) return;
+      const taken = (socket[bufferCallbackSymbol] as (size: number, bytes: Uint8Array) => unknown)(length, buffer);
+      const generator = socket[bufferGeneratorSymbol] as (() => unknown) | null;
+      if (generator !== null) {
+        const next = generator();
+        if (next instanceof Uint8Array) socket[bufferSymbol] = next;
+      }
+      if (taken === false) this.#pause(socket);
+    }
+
+    #pause(socket: NetSocket): void {
+      this.reading = false;
+      if (!socket.destroyed) this.onreadstop();
+    }
+
+    #resumeSoon(): void {
+      if (this.#resumeScheduled) return;
+      this.#resumeScheduled = true;
+      setImmediate(resume, this);
+    }
+
+    /** Delivers what was held back and then lets the switch go on. */
+    resume(): void {
+      this.#resumeScheduled = false;
+      this.#deliverHeld();
+      if (this.#held === null && this.#flowing && !this.closing) this.connection.readStart();
+    }
+
+    // The end.
+
+    #close(abortive: boolean, callback: (() => void) | undefined): void {
+      if (this.closing) return;
+      this.closing = true;
+      this.#flowing = false;
+      this.#held = null;
+      if (abortive) this.connection.reset();
+      else this.connection.close();
+      // Closing a native handle calls back in libuv's own phase for it, and holds the event loop until then.
+      const carrier = this.tcp ?? new TCP(TCP_SOCKET);
+      this.tcp = null;
+      carrier.close(() => this.#resource.runInAsyncScope(this.#closed, this, callback));
+      this.#updateLiveness();
+    }
+
+    #closed(callback: (() => void) | undefined): void {
+      this.#finishCallback(UV_ECANCELED);
+      if (this.#writeRequest !== null) {
+        this.#writeStatus = UV_ECANCELED;
+        this.finishNative(this.#writeRequest);
+      }
+      this.#finishShutdown(UV_ECANCELED);
+      if (typeof callback === 'function') callback.call(this);
+      this.#resource.emitDestroy();
+    }
+
+    #updateLiveness(): void {
+      const needed = !this.closing && (this.#requests > 0 || (this.#referenced && this.#flowing && !this.#ended));
+      if (needed === this.#holding) return;
+      this.#holding = needed;
+      if (needed) hold();
+      else release();
+    }
+  }
+
+  function fail(this: Handle, status: number): void {
+    const socket = this.owner;
+    if (socket !== null && !socket.destroyed) socket.destroy(errnoException(status, 'read'));
+  }
+
+  function resume(handle: Handle): void {
+    handle.resume();
+  }
+
+  function finishNativeWrite(handle: Handle, request: NativeRequest): void {
+    handle.finishNative(request);
+  }
+
+  return Handle as unknown as SanHandleConstructor;
+}

@@ -1,0 +1,62 @@
+/**
+ * How callbacks of the switch reach the program.
+ *
+ * libuv calls Node once for each event, and Node then runs the tick queue and microtasks before the next one. The switch
+ * delivers several events in one turn of its poller, so the same has to happen between them: a program sees no difference.
+ */
+
+interface ProcessInternals {
+  _tickCallback?(): void;
+  /** What Node calls for an error that nobody caught; true if a listener or a domain took it. */
+  _fatalException?(error: unknown, fromPromise: boolean): boolean;
+}
+
+const internals = process as unknown as ProcessInternals;
+const drain = internals._tickCallback;
+
+/** Whether this runtime can drain its tick queue on demand, as its own immediates do. */
+export const canDrain = typeof drain === 'function' && typeof internals._fatalException === 'function';
+
+/**
+ * To be called before an event is delivered. It runs what the previous event of the same turn has left behind; with empty
+ * queues it costs some 25 ns, less than finding out whether there was a previous event.
+ */
+export function settle(): void {
+  if (!somebodyCatches()) {
+    drain!();
+    return;
+  }
+  try {
+    drain!();
+  } catch (error) {
+    uncaught(error);
+    // Node leaves the rest of the queue to a later turn; the next event must still not overtake it.
+    settle();
+  }
+}
+
+/**
+ * Calls a handler of the program. What it throws must not unwind the switch, which has other connections to serve: it
+ * goes where Node would send it. If nobody can catch it there, it is left alone: the process ends anyway, and its
+ * message then names the right line.
+ */
+export function contain<T, A>(callback: (this: T, argument: A) => void, self: T, argument: A): void {
+  if (!somebodyCatches()) {
+    callback.call(self, argument);
+    return;
+  }
+  try {
+    callback.call(self, argument);
+  } catch (error) {
+    uncaught(error);
+  }
+}
+
+function somebodyCatches(): boolean {
+  return process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback();
+}
+
+/** Node's own treatment, which also puts its stack of async contexts in order: a throw inside a tick leaves it behind. */
+function uncaught(error: unknown): void {
+  if (internals._fatalException!(error, false) !== true) throw error;
+}

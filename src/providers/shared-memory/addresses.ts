@@ -1,0 +1,29 @@
+/** Addresses that this provider serves: those of the own host, each for itself, and 127.0.0.0/8 (DESIGN: 7). */
+
+import { networkInterfaces } from 'node:os';
+import { AF_INET, AF_INET6, type SOCKADDR, type SOCKET_ADDRESS } from '../../spi/index.js';
+import { addressBytes } from './records.js';
+
+/** The answer to SIO_ADDRESS_LIST_QUERY. Link-local IPv6 addresses are left out: they need a scope. */
+export function hostAddresses(): SOCKET_ADDRESS[] {
+  const list: SOCKET_ADDRESS[] = [
+    { lpSockaddr: { sa_family: AF_INET, address: '127.0.0.0', port: 0 }, iSockaddrLength: 16, prefixLength: 8 },
+  ];
+  for (const entries of Object.values(networkInterfaces())) {
+    for (const { address, family } of entries ?? []) {
+      if (family === 'IPv4' && !address.startsWith('127.')) {
+        list.push({ lpSockaddr: { sa_family: AF_INET, address, port: 0 }, iSockaddrLength: 16, prefixLength: 32 });
+      } else if (family === 'IPv6' && !/^fe[89ab]/i.test(address)) {
+        list.push({ lpSockaddr: { sa_family: AF_INET6, address, port: 0 }, iSockaddrLength: 28, prefixLength: 128 });
+      }
+    }
+  }
+  return list;
+}
+
+/** How well a bound address matches a called one: 2 exactly, 1 as a wildcard, 0 not. Dual-stack `::` takes both families. */
+export function matchAddress(bound: SOCKADDR, called: SOCKADDR): number {
+  if (bound.address === '0.0.0.0') return called.sa_family === AF_INET ? 1 : 0;
+  if (bound.address === '::') return 1;
+  return addressBytes(bound.address).equals(addressBytes(called.address)) ? 2 : 0;
+}

@@ -1,0 +1,267 @@
+/**
+ * The connection of a SAN socket: its place on a link, its posted receive buffers, and how it begins and ends.
+ *
+ * Both sides say close exactly once; only then is the slot free, because nothing that names it can be under way. A side
+ * that is told close answers at once by itself, so that a switch that is slow to close holds nothing up.
+ */
+
+import {
+  type MemoryRegion,
+  type Out,
+  type SwitchHandle,
+  WSA_OPERATION_ABORTED,
+  type WSABUF,
+  WSAECONNABORTED,
+  WSAECONNREFUSED,
+  WSAECONNRESET,
+  WSAENOBUFS,
+  WSAETIMEDOUT,
+  type WSAOVERLAPPED,
+  type WSPUPCALLTABLEEX,
+  WSS_OPERATION_IN_PROGRESS,
+} from '../../spi/index.js';
+import type { LinkConnection, PeerLink } from './link.js';
+import type { RdmaRegistrations } from './memory.js';
+import { REFUSED_BY_SWITCH, REFUSED_NO_LISTENER } from './records.js';
+
+/** Bytes of a message that comes before a buffer is posted: at least a negotiation message (WSD-NEG-9, WSD-NEG-13). */
+const privateSize = 256;
+/** Up to this size a loop over words is cheaper than making the view that `set` needs. */
+const wordLoopMax = 96;
+
+/** Who owns a connection: its socket. */
+export interface ConnectionOwner {
+  readonly switchHandle: SwitchHandle;
+  readonly rdma: RdmaRegistrations;
+  /** The connect that was under way has ended: 0, or a Winsock error with a reason code. */
+  connectEnded(wsaError: number, reason: string | null): void;
+}
+
+type State = 'connecting' | 'cancelled' | 'connected' | 'torn-down';
+
+export class Connection implements LinkConnection {
+  readonly #owner: ConnectionOwner;
+  readonly #upcalls: WSPUPCALLTABLEEX;
+  readonly link: PeerLink;
+  readonly #initiator: boolean;
+  id = 0;
+  generation = 0;
+  #state: State;
+  /** Why data calls fail once the connection is torn down. */
+  error = 0;
+  /** After the link was lost: messages that the peer never took. */
+  unconsumed = 0;
+  #closeSent = false;
+  #overlapped: (WSAOVERLAPPED | null)[] = new Array(64).fill(null);
+  #buffers: (WSABUF | null)[] = new Array(64).fill(null);
+  #first = 0;
+  #count = 0;
+  #privateMessage: { memory: MemoryRegion; length: number } | null = null;
+  readonly #errno: Out<number> = { value: 0 };
+
+  constructor(owner: ConnectionOwner, upcalls: WSPUPCALLTABLEEX, link: PeerLink, initiator: boolean) {
+    this.#owner = owner;
+    this.#upcalls = upcalls;
+    this.link = link;
+    this.#initiator = initiator;
+    this.#state = initiator ? 'connecting' : 'connected';
+  }
+
+  get isConnected(): boolean {
+    return this.#state === 'connected';
+  }
+
+  get postedCount(): number {
+    return this.#count;
+  }
+
+  // ---- receiving
+
+  /** Posts a buffer. What arrived before comes first, one message a buffer (WSD-NEG-10). */
+  post(buffer: WSABUF, overlapped: WSAOVERLAPPED): void {
+    overlapped.Internal = WSS_OPERATION_IN_PROGRESS;
+    const early = this.#privateMessage;
+    if (early !== null && this.#count === 0) {
+      this.#privateMessage = null;
+      // The caller must have its answer before the completion: it may still be posting.
+      setImmediate(() => this.#fill(early.memory, 0, early.length));
+    }
+    if (this.#count === this.#buffers.length) this.#grow();
+    const at = (this.#first + this.#count) & (this.#buffers.length - 1);
+    this.#overlapped[at] = overlapped;
+    this.#buffers[at] = buffer;
+    this.#count++;
+  }
+
+  #grow(): void {
+    const size = this.#buffers.length;
+    const overlapped = new Array<WSAOVERLAPPED | null>(2 * size).fill(null);
+    const buffers = new Array<WSABUF | null>(2 * size).fill(null);
+    for (let k = 0; k < this.#count; k++) {
+      const from = (this.#first + k) & (size - 1);
+      overlapped[k] = this.#overlapped[from];
+      buffers[k] = this.#buffers[from];
+    }
+    this.#overlapped = overlapped;
+    this.#buffers = buffers;
+    this.#first = 0;
+  }
+
+  receive(region: MemoryRegion, offset: number, length: number): void {
+    if (this.#state !== 'connected') return;
+    if (this.#count > 0) this.#fill(region, offset, length);
+    else if (this.#privateMessage === null && length <= privateSize) this.#keep(region, offset, length);
+    else this.violate();
+  }
+
+  #keep(region: MemoryRegion, offset: number, length: number): void {
+    const memory = new ArrayBuffer(privateSize);
+    const bytes = new Uint8Array(memory);
+    bytes.set(region.bytes.subarray(offset, offset + length));
+    this.#privateMessage = { memory: { bytes, words: new Int32Array(memory) }, length };
+  }
+
+  #fill(region: MemoryRegion, offset: number, length: number): void {
+    if (this.#count === 0 || this.#state !== 'connected') return;
+    const at = this.#first;
+    const buffer = this.#buffers[at]!;
+    if (length > buffer.len) {
+      this.violate();
+      return;
+    }
+    const overlapped = this.#overlapped[at]!;
+    this.#buffers[at] = null;
+    this.#overlapped[at] = null;
+    this.#first = (at + 1) & (this.#buffers.length - 1);
+    this.#count--;
+    if (length <= wordLoopMax) {
+      const source = region.words;
+      const target = buffer.buf.words;
+      let i = offset >> 2;
+      let j = buffer.offset >> 2;
+      const end = i + ((length + 3) >> 2);
+      while (i < end) target[j++] = source[i++];
+    } else {
+      buffer.buf.bytes.set(region.bytes.subarray(offset, offset + length), buffer.offset);
+    }
+    this.#complete(overlapped, 0, length);
+  }
+
+  rdmaWrite(descriptor: Uint8Array, offset: number, data: Uint8Array): void {
+    if (this.#state === 'connected' && !this.#owner.rdma.write(descriptor, offset, data)) this.violate();
+  }
+
+  #complete(overlapped: WSAOVERLAPPED, error: number, bytes: number): void {
+    overlapped.OffsetHigh = error;
+    overlapped.Offset = 0;
+    if ((overlapped.hEvent & 1) === 0) {
+      this.#upcalls.WPUCompleteOverlappedRequest(this.#owner.switchHandle, overlapped, error, bytes, this.#errno);
+    } else {
+      overlapped.InternalHigh = bytes;
+      overlapped.Internal = error;
+    }
+  }
+
+  #completeAll(error: number): void {
+    while (this.#count > 0) {
+      const at = this.#first;
+      const overlapped = this.#overlapped[at]!;
+      this.#overlapped[at] = null;
+      this.#buffers[at] = null;
+      this.#first = (at + 1) & (this.#buffers.length - 1);
+      this.#count--;
+      this.#complete(overlapped, error, 0);
+    }
+  }
+
+  /** True if a posted buffer lies in the range. */
+  isPosted(region: MemoryRegion, offset: number, length: number): boolean {
+    for (let k = 0; k < this.#count; k++) {
+      const buffer = this.#buffers[(this.#first + k) & (this.#buffers.length - 1)]!;
+      if (buffer.buf === region && buffer.offset < offset + length && buffer.offset + buffer.len > offset) return true;
+    }
+    return false;
+  }
+
+  // ---- beginning
+
+  accepted(): void {
+    if (this.#state === 'cancelled') {
+      this.#sayClose();
+    } else if (this.#state === 'connecting') {
+      this.#state = 'connected';
+      this.#owner.connectEnded(0, null);
+    }
+  }
+
+  refused(cause: number): void {
+    const wanted = this.#state === 'connecting';
+    this.#state = 'torn-down';
+    this.link.release(this.id);
+    if (!wanted) return;
+    if (cause === REFUSED_BY_SWITCH) this.#owner.connectEnded(WSAECONNREFUSED, 'refused');
+    else if (cause === REFUSED_NO_LISTENER) this.#owner.connectEnded(WSAETIMEDOUT, 'no-listener');
+    else this.#owner.connectEnded(WSAENOBUFS, 'resources-exhausted');
+  }
+
+  /** The budget is spent: true if the request could be withdrawn, false if the acceptor's answer is on the way. */
+  withdraw(): boolean {
+    if (this.#state !== 'connecting' || !this.link.withdraw(this.id, this.generation)) return false;
+    this.#state = 'torn-down';
+    this.link.release(this.id);
+    return true;
+  }
+
+  // ---- ending
+
+  /** WSPCloseSocket: what is pending is aborted, and the peer is told (WSD-CLS-8, WSD-CLS-10). */
+  close(): void {
+    if (this.#state === 'connecting') {
+      if (!this.withdraw()) this.#state = 'cancelled';
+      return;
+    }
+    if (this.#state === 'connected') {
+      this.#state = 'torn-down';
+      this.#sayClose();
+    }
+    this.#privateMessage = null;
+    this.#completeAll(WSA_OPERATION_ABORTED);
+  }
+
+  closedByPeer(): void {
+    if (!this.#closeSent) this.#sayClose();
+    if (this.#initiator) this.link.release(this.id);
+    else this.link.forget(this.id);
+    this.#tearDown(WSAECONNRESET);
+  }
+
+  linkLost(unconsumed: number): void {
+    this.unconsumed = unconsumed;
+    this.#closeSent = true;
+    if (this.#state === 'connecting') {
+      this.#state = 'torn-down';
+      this.#owner.connectEnded(WSAETIMEDOUT, 'peer-gone');
+    } else {
+      this.#tearDown(WSAECONNABORTED);
+    }
+  }
+
+  /** The peer broke the rules of this connection; only this one ends (decision 6). */
+  violate(): void {
+    this.#sayClose();
+    this.#tearDown(WSAECONNRESET);
+  }
+
+  #tearDown(error: number): void {
+    if (this.#state !== 'connected') return;
+    this.#state = 'torn-down';
+    this.error = error;
+    this.#completeAll(error);
+  }
+
+  #sayClose(): void {
+    if (this.#closeSent) return;
+    this.#closeSent = true;
+    this.link.sendClose(this.id, this.generation);
+  }
+}

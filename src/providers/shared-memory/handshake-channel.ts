@@ -1,0 +1,115 @@
+import type net from 'node:net';
+import type { Reason } from '../../diagnostics/reasons.js';
+import { type Platform, PlatformError, type ReadableWait } from '../../platform/index.js';
+import { decodeMessage, encodeMessage, type Message, MessageType, messageLength, violation } from './handshake.js';
+
+/** The peer has refused because there is, or will be, another link between the two. */
+export class LinkExists extends Error {
+  override readonly name = 'LinkExists';
+}
+
+/** A message that was asked for, with the descriptors that came with it. The receiver closes them. */
+export interface ReceivedMessage {
+  message: Message;
+  descriptors: number[];
+}
+
+/**
+ * The messages of one handshake, sent and received on a socket that `node:net` owns but does not read yet.
+ *
+ * The socket must stay paused until the handshake is over.
+ */
+export class HandshakeChannel {
+  readonly socket: net.Socket;
+  readonly descriptor: number;
+  readonly #platform: Platform;
+  /** Of `performance.now()`, in milliseconds. */
+  readonly #deadline: number;
+  #wait: ReadableWait | null = null;
+  #failure: PlatformError | null = null;
+
+  constructor(platform: Platform, socket: net.Socket, deadline: number) {
+    this.#platform = platform;
+    this.socket = socket;
+    this.descriptor = descriptorOf(socket);
+    this.#deadline = deadline;
+  }
+
+  /** Throws PlatformError `peer-gone`, `peer-protocol`, `resources-exhausted` or `peer-unreachable`. */
+  send(message: Message, descriptors: readonly number[] = []): void {
+    const sent = this.#platform.sendMessage(this.descriptor, encodeMessage(message), descriptors);
+    // There is room for every message of a handshake in a socket that nothing else was sent on.
+    if (sent !== messageLength) throw violation('the peer does not read');
+  }
+
+  /**
+   * The next message, which has to be of the given type.
+   *
+   * Rejects with PlatformError, or with LinkExists; a refusal by the peer has the peer's reason.
+   */
+  async receive(type: MessageType): Promise<ReceivedMessage> {
+    for (;;) {
+      if (this.#failure !== null) throw this.#failure;
+      const received = this.#platform.receiveMessage(this.descriptor, messageLength);
+      if (received === 'end') throw new PlatformError('peer-gone', 'closed during the handshake');
+      if (received !== null) {
+        try {
+          if (received.truncated) throw violation('truncated');
+          const message = decodeMessage(received.data);
+          if (message.refusal === 'link-exists') throw new LinkExists();
+          if (message.refusal !== null) throw new PlatformError(message.refusal, 'said by the peer');
+          if (message.type !== type) throw violation(`type ${message.type} instead of ${type}`);
+          return { message, descriptors: received.descriptors };
+        } catch (error) {
+          for (const descriptor of received.descriptors) this.#platform.closeDescriptor(descriptor);
+          throw error;
+        }
+      }
+      // The socket is asked once more after the deadline: it may be our own loop that was late.
+      const remaining = this.#deadline - performance.now();
+      if (remaining <= 0) throw new PlatformError('connect-timeout');
+      await this.#readable(remaining);
+    }
+  }
+
+  /** A message without descriptors. Rejects as `receive` does. */
+  async receiveBare(type: MessageType): Promise<Message> {
+    const { message, descriptors } = await this.receive(type);
+    if (descriptors.length === 0) return message;
+    for (const descriptor of descriptors) this.#platform.closeDescriptor(descriptor);
+    throw violation(`${descriptors.length} descriptors`);
+  }
+
+  /** Makes the handshake fail, now if it is waiting, otherwise when it waits next. */
+  abort(reason: Reason): void {
+    this.#failure ??= new PlatformError(reason);
+    this.#wait?.cancel();
+  }
+
+  /** Tells the peer, if that is possible, and closes. */
+  refuse(refusal: Message['refusal'], greeting: Message): void {
+    try {
+      this.send({ ...greeting, type: MessageType.refuse, refusal });
+    } catch {
+      // The peer may be gone, or may have been the one that refused.
+    }
+    this.socket.destroy();
+  }
+
+  async #readable(milliseconds: number): Promise<void> {
+    const wait = this.#platform.waitReadable(this.descriptor);
+    this.#wait = wait;
+    const timer = setTimeout(() => wait.cancel(), Math.ceil(milliseconds));
+    timer.unref();
+    await wait.promise;
+    clearTimeout(timer);
+    this.#wait = null;
+  }
+}
+
+function descriptorOf(socket: net.Socket): number {
+  const handle = (socket as { _handle?: { fd?: unknown } | null })._handle;
+  const descriptor = handle?.fd;
+  if (typeof descriptor === 'number' && descriptor >= 0) return descriptor;
+  throw new PlatformError('internals-unavailable', 'descriptor of a pipe');
+}

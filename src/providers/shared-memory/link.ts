@@ -1,0 +1,447 @@
+/**
+ * A PeerLink joins two event loops: one ring for each direction, shared by all connections, sleep words, a doorbell and
+ * the Unix socket whose end is the peer's. One link exists for each pair of loops, however many connections there are.
+ *
+ * Posted buffers make it possible to drain the ring always, so no slow program blocks another's connection. What finds no
+ * room in the ring waits in memory of our own, in order, for all connections together.
+ */
+
+import type { MemoryRegion, SOCKADDR, WSABUF, WSAOVERLAPPED } from '../../spi/index.js';
+import { arenaLayout, RING_SIZE, type Side, SLOTS } from './arena.js';
+import { PollWindow } from './poll-window.js';
+import type { Pollable, Poller } from './poller.js';
+import {
+  ACCEPT_SIZE,
+  CLOSE_SIZE,
+  CONNECT_SIZE,
+  RECORD_ACCEPT,
+  RECORD_CLOSE,
+  RECORD_CONNECT,
+  RECORD_RDMA_WRITE,
+  RECORD_REFUSE,
+  RDMA_WRITE_SIZE,
+  REFUSE_SIZE,
+  REQUEST_ACCEPTED,
+  REQUEST_ENDED,
+  REQUEST_PENDING,
+  readConnect,
+  requestWord,
+  writeConnect,
+} from './records.js';
+import { RingConsumer, RingProducer, RingViolation } from './ring.js';
+
+/** A connection as its link sees it. */
+export interface LinkConnection {
+  /** A message: fills a posted receive buffer and completes it. */
+  receive(region: MemoryRegion, offset: number, length: number): void;
+  /** The peer writes into RDMA memory. Both arguments lie in shared memory. */
+  rdmaWrite(descriptor: Uint8Array, offset: number, data: Uint8Array): void;
+  accepted(): void;
+  refused(cause: number): void;
+  /** The peer has closed: tear down (WSD-CLS-8). */
+  closedByPeer(): void;
+  /** The link is gone. `unconsumed` messages, the last ones sent, were never taken by the peer. */
+  linkLost(unconsumed: number): void;
+}
+
+/** Who is told of connection requests and of the link's end. */
+export interface LinkOwner {
+  connectRequest(link: PeerLink, id: number, generation: number, callee: SOCKADDR, caller: SOCKADDR): void;
+  /** Everything that arrived has been delivered and all connections have been told. */
+  ended(link: PeerLink, cause: string): void;
+}
+
+export interface LinkOptions {
+  arena: ArrayBuffer;
+  side: Side;
+  poller: Poller;
+  owner: LinkOwner;
+  /** Wakes the peer's loop; false if the peer is gone. */
+  ringDoorbell(): boolean;
+}
+
+interface Spilled {
+  id: number;
+  region: MemoryRegion;
+  length: number;
+  overlapped: WSAOVERLAPPED | null;
+}
+
+const asleep = 1;
+const asleepWantingSpace = 3;
+const wantsSpace = 2;
+/** Free bytes at which a producer that waits for space is woken, and the bound it checks itself. */
+const wakeSpace = RING_SIZE / 2;
+/** Work of one turn. */
+const recordsMax = 256;
+const bytesMax = 262144;
+
+export class PeerLink implements Pollable {
+  readonly window = new PollWindow();
+  awake = false;
+  lastWork = 0;
+  readonly #options: LinkOptions;
+  readonly #words: Int32Array;
+  readonly #mySleep: number;
+  readonly #peerSleep: number;
+  readonly #myRequests: Int32Array;
+  readonly #peerRequests: Int32Array;
+  readonly #producer: RingProducer;
+  readonly #consumer: RingConsumer;
+  readonly #idBase: number;
+  /** Connections by slot, those that this side initiated and those of the peer. */
+  readonly #mine: (LinkConnection | undefined)[] = [];
+  readonly #peers: (LinkConnection | undefined)[] = [];
+  readonly #generations: number[] = [];
+  readonly #freeSlots: number[] = [];
+  #nextSlot = 1;
+  #connections = 0;
+  #spilled: Spilled[] = [];
+  #spillBuffer: Spilled | null = null;
+  #reserved = -1;
+  #dead = false;
+  /** Counters for status displays. */
+  readonly counters = { bells: 0, rung: 0, messages: 0, spilled: 0 };
+  readonly #handle = (region: MemoryRegion, offset: number, length: number, id: number): void =>
+    this.#record(region, offset, length, id);
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    const { arena, side } = options;
+    const layout = arenaLayout(side);
+    this.#words = new Int32Array(arena, 0, 1024);
+    this.#mySleep = layout.mySleep >> 2;
+    this.#peerSleep = layout.peerSleep >> 2;
+    this.#myRequests = new Int32Array(arena, layout.myRequests, SLOTS);
+    this.#peerRequests = new Int32Array(arena, layout.peerRequests, SLOTS);
+    this.#producer = new RingProducer(arena, layout.sendHead, layout.sendTail, layout.sendRing, RING_SIZE);
+    this.#consumer = new RingConsumer(arena, layout.receiveHead, layout.receiveTail, layout.receiveRing, RING_SIZE);
+    this.#idBase = side * SLOTS;
+    // Both sides must take a turn at link-up: what the peer sent before we could be woken rang no bell.
+    options.poller.kick(this);
+  }
+
+  get isDead(): boolean {
+    return this.#dead;
+  }
+
+  get connectionCount(): number {
+    return this.#connections;
+  }
+
+  // ---- connections
+
+  /** A slot for a new connection of this side, with its generation; null if all are taken. */
+  open(connection: LinkConnection): { id: number; generation: number } | null {
+    const slot = this.#freeSlots.length > 0 ? this.#freeSlots.shift()! : this.#nextSlot < SLOTS ? this.#nextSlot++ : 0;
+    if (slot === 0) return null;
+    this.#mine[slot] = connection;
+    this.#connections++;
+    const generation = ((this.#generations[slot] ?? 0) + 1) & 0x0fffffff;
+    this.#generations[slot] = generation;
+    return { id: this.#idBase + slot, generation };
+  }
+
+  sendConnect(id: number, generation: number, callee: SOCKADDR, caller: SOCKADDR): void {
+    Atomics.store(this.#myRequests, id & (SLOTS - 1), requestWord(generation, REQUEST_PENDING));
+    const { region, offset } = this.#beginControl(CONNECT_SIZE);
+    writeConnect(region.words, offset, id, generation, callee, caller);
+    this.#commit(CONNECT_SIZE, 0, null);
+  }
+
+  /** True: the acceptor will never accept. False: it has decided already, and its answer is on the way (decision 8). */
+  withdraw(id: number, generation: number): boolean {
+    const pending = requestWord(generation, REQUEST_PENDING);
+    const ended = requestWord(generation, REQUEST_ENDED);
+    return Atomics.compareExchange(this.#myRequests, id & (SLOTS - 1), pending, ended) === pending;
+  }
+
+  /** Frees a slot of this side whose connection nobody can name any more. */
+  release(id: number): void {
+    const slot = id & (SLOTS - 1);
+    if (this.#mine[slot] === undefined) return;
+    this.#mine[slot] = undefined;
+    this.#connections--;
+    this.#freeSlots.push(slot);
+  }
+
+  /** Takes on a connection of the peer; false if its request was withdrawn, or its slot is in use. */
+  accept(id: number, generation: number, connection: LinkConnection): boolean {
+    const slot = id & (SLOTS - 1);
+    if (this.#peers[slot] !== undefined || !this.#decide(slot, generation, REQUEST_ACCEPTED)) return false;
+    this.#peers[slot] = connection;
+    this.#connections++;
+    this.#sendControl(RECORD_ACCEPT, ACCEPT_SIZE, id, generation, 0);
+    return true;
+  }
+
+  refuse(id: number, generation: number, cause: number): void {
+    if (!this.#decide(id & (SLOTS - 1), generation, REQUEST_ENDED)) return;
+    this.#sendControl(RECORD_REFUSE, REFUSE_SIZE, id, generation, cause);
+  }
+
+  /** True while the request has not been withdrawn. */
+  isPending(id: number, generation: number): boolean {
+    return !this.#dead && Atomics.load(this.#peerRequests, id & (SLOTS - 1)) === requestWord(generation, REQUEST_PENDING);
+  }
+
+  #decide(slot: number, generation: number, state: number): boolean {
+    if (this.#dead) return false;
+    const pending = requestWord(generation, REQUEST_PENDING);
+    return Atomics.compareExchange(this.#peerRequests, slot, pending, requestWord(generation, state)) === pending;
+  }
+
+  /** Frees a slot of the peer after both sides have said close. */
+  forget(id: number): void {
+    const slot = id & (SLOTS - 1);
+    if (this.#peers[slot] === undefined) return;
+    this.#peers[slot] = undefined;
+    this.#connections--;
+  }
+
+  sendClose(id: number, generation: number): void {
+    this.#sendControl(RECORD_CLOSE, CLOSE_SIZE, id, generation, 0);
+  }
+
+  sendRdmaWrite(id: number, generation: number, descriptor: Uint8Array, offset: number, data: Uint8Array): void {
+    if (this.#dead) return;
+    const size = RDMA_WRITE_SIZE + data.length;
+    const { region, offset: at } = this.#beginControl(size);
+    const i = at >> 2;
+    region.words[i] = RECORD_RDMA_WRITE;
+    region.words[i + 1] = id;
+    region.words[i + 2] = generation;
+    region.words[i + 3] = offset;
+    region.bytes.set(descriptor, at + 16);
+    region.bytes.set(data, at + RDMA_WRITE_SIZE);
+    this.#commit(size, 0, null);
+  }
+
+  #sendControl(type: number, size: number, id: number, generation: number, cause: number): void {
+    if (this.#dead) return;
+    const { region, offset } = this.#beginControl(size);
+    const i = offset >> 2;
+    region.words[i] = type;
+    region.words[i + 1] = id;
+    region.words[i + 2] = generation;
+    if (size === REFUSE_SIZE) region.words[i + 3] = cause;
+    this.#commit(size, 0, null);
+  }
+
+  readonly #control: WSABUF = { len: 0, buf: { bytes: new Uint8Array(0), words: new Int32Array(0) }, offset: 0 };
+
+  #beginControl(size: number): { region: MemoryRegion; offset: number } {
+    this.begin(size, this.#control);
+    return { region: this.#control.buf, offset: this.#control.offset };
+  }
+
+  // ---- sending
+
+  /** Room for a message of `length` bytes, on the ring if possible. To be filled and committed before anything else. */
+  begin(length: number, buffer: WSABUF): void {
+    buffer.len = length;
+    if (this.#spilled.length === 0) {
+      const offset = this.#producer.begin(length);
+      if (offset >= 0) {
+        this.#reserved = offset;
+        buffer.buf = this.#producer.region;
+        buffer.offset = offset;
+        return;
+      }
+    }
+    this.#reserved = -1;
+    const memory = new ArrayBuffer((length + 7) & ~7);
+    const region = { bytes: new Uint8Array(memory), words: new Int32Array(memory) };
+    this.#spillBuffer = { id: 0, region, length, overlapped: null };
+    buffer.buf = region;
+    buffer.offset = 0;
+  }
+
+  /** Sends what `begin` made room for. False: it waits for wire, and `overlapped` is completed later. */
+  commit(length: number, id: number, overlapped: WSAOVERLAPPED | null): boolean {
+    return this.#commit(length, id, overlapped);
+  }
+
+  #commit(length: number, id: number, overlapped: WSAOVERLAPPED | null): boolean {
+    if (this.#reserved >= 0) {
+      this.#producer.commit(this.#reserved, length, id);
+      this.#reserved = -1;
+      this.#notify();
+      return true;
+    }
+    const spill = this.#spillBuffer!;
+    this.#spillBuffer = null;
+    spill.id = id;
+    spill.length = length;
+    spill.overlapped = overlapped;
+    this.#spilled.push(spill);
+    this.counters.spilled++;
+    if (!this.awake) this.#options.poller.kick(this);
+    return false;
+  }
+
+  #notify(): void {
+    if (Atomics.load(this.#words, this.#peerSleep) !== 0) this.#wakePeer();
+    // A reply is likely soon where traffic is dense; else the doorbell will tell.
+    if (!this.awake && this.window.length > 0) this.#options.poller.kick(this);
+  }
+
+  #wakePeer(): void {
+    // Only who takes the word from non-zero to zero rings, so one sleep costs one bell.
+    if (Atomics.exchange(this.#words, this.#peerSleep, 0) === 0) return;
+    this.counters.bells++;
+    this.#options.ringDoorbell();
+  }
+
+  #sendSpilled(): boolean {
+    let sent = 0;
+    const spilled = this.#spilled;
+    for (; sent < spilled.length; sent++) {
+      const { id, region, length, overlapped } = spilled[sent];
+      const offset = this.#producer.begin(length);
+      if (offset < 0) break;
+      this.#producer.region.bytes.set(region.bytes.subarray(0, length), offset);
+      this.#producer.commit(offset, length, id);
+      if (overlapped !== null) {
+        overlapped.InternalHigh = length;
+        overlapped.Internal = 0;
+      }
+    }
+    if (sent === 0) return false;
+    spilled.splice(0, sent);
+    this.#notify();
+    return true;
+  }
+
+  // ---- the poller's side
+
+  poll(): boolean {
+    if (this.#dead) return false;
+    try {
+      const sent = this.#spilled.length > 0 && this.#sendSpilled();
+      const records = this.#consumer.consume(recordsMax, bytesMax, this.#handle);
+      if (records === 0) return sent;
+      this.counters.messages += records;
+      if ((Atomics.load(this.#words, this.#peerSleep) & wantsSpace) !== 0 && this.#consumer.free >= wakeSpace) this.#wakePeer();
+      return true;
+    } catch (error) {
+      if (!(error instanceof RingViolation)) throw error;
+      this.end(error.message);
+      return true;
+    }
+  }
+
+  sleep(): boolean {
+    const waits = this.#spilled.length > 0;
+    Atomics.store(this.#words, this.#mySleep, waits ? asleepWantingSpace : asleep);
+    // What arrived between the last look and the announcement has rung no bell.
+    if (this.#consumer.hasRecords || (waits && this.#hasSpace())) {
+      Atomics.store(this.#words, this.#mySleep, 0);
+      return false;
+    }
+    return true;
+  }
+
+  #hasSpace(): boolean {
+    try {
+      return this.#producer.free() >= wakeSpace;
+    } catch {
+      return true;
+    }
+  }
+
+  wake(): void {
+    Atomics.store(this.#words, this.#mySleep, 0);
+  }
+
+  /** The doorbell has rung. */
+  rung(): void {
+    if (this.#dead) return;
+    this.counters.rung++;
+    this.#options.poller.ring(this);
+  }
+
+  #record(region: MemoryRegion, offset: number, length: number, id: number): void {
+    if (id === 0) {
+      this.#controlRecord(region, offset, length);
+      return;
+    }
+    const slot = id & (SLOTS - 1);
+    const connection = id - slot === this.#idBase ? this.#mine[slot] : this.#peers[slot];
+    if (connection === undefined || id >>> 0 >= 2 * SLOTS) throw new RingViolation('message for no connection');
+    connection.receive(region, offset, length);
+  }
+
+  #controlRecord(region: MemoryRegion, offset: number, length: number): void {
+    if (length < CLOSE_SIZE) throw new RingViolation('short control record');
+    const words = region.words;
+    const i = offset >> 2;
+    const type = words[i];
+    const id = words[i + 1];
+    const generation = words[i + 2];
+    const slot = id & (SLOTS - 1);
+    if (slot === 0 || id >>> 0 >= 2 * SLOTS) throw new RingViolation('connection id out of bounds');
+    const mine = id - slot === this.#idBase;
+    if (type === RECORD_CONNECT) {
+      const request = length === CONNECT_SIZE && !mine ? readConnect(words, offset) : null;
+      if (request === null) throw new RingViolation('malformed connect record');
+      this.#options.owner.connectRequest(this, id, generation, request.callee, request.caller);
+      return;
+    }
+    const connection = mine ? this.#mine[slot] : this.#peers[slot];
+    if (connection === undefined) throw new RingViolation('control record for no connection');
+    if (type === RECORD_RDMA_WRITE && length > RDMA_WRITE_SIZE) {
+      const { bytes } = region;
+      connection.rdmaWrite(bytes.subarray(offset + 16, offset + 32), words[i + 3], bytes.subarray(offset + RDMA_WRITE_SIZE, offset + length));
+    } else if (type === RECORD_CLOSE) {
+      connection.closedByPeer();
+    } else if (type === RECORD_ACCEPT && mine && this.#generations[slot] === generation) {
+      connection.accepted();
+    } else if (type === RECORD_REFUSE && mine && length === REFUSE_SIZE && this.#generations[slot] === generation) {
+      connection.refused(words[i + 3]);
+    } else {
+      throw new RingViolation('control record out of place');
+    }
+  }
+
+  // ---- the end
+
+  /** The peer is gone, or must not be heard any more. What it sent before is delivered first, except after a violation. */
+  end(cause: string): void {
+    if (this.#dead) return;
+    try {
+      if (cause === 'peer-gone') this.#drain();
+    } finally {
+      this.#finish(cause);
+    }
+  }
+
+  #finish(cause: string): void {
+    this.#dead = true;
+    this.#options.poller.remove(this);
+    const unconsumed = new Map<LinkConnection, number>();
+    const count = (id: number) => {
+      const slot = id & (SLOTS - 1);
+      const connection = id - slot === this.#idBase ? this.#mine[slot] : this.#peers[slot];
+      if (connection !== undefined) unconsumed.set(connection, (unconsumed.get(connection) ?? 0) + 1);
+    };
+    this.#producer.forEachUnconsumed(count);
+    for (const { id } of this.#spilled) count(id);
+    this.#spilled = [];
+    for (const table of [this.#mine, this.#peers]) {
+      for (const connection of table.splice(0)) connection?.linkLost(unconsumed.get(connection) ?? 0);
+    }
+    this.#connections = 0;
+    this.#options.owner.ended(this, cause);
+  }
+
+  #drain(): void {
+    try {
+      // The peer writes no more, so a ring's worth is the bound.
+      let left = RING_SIZE / 8;
+      while (left > 0 && this.#consumer.hasRecords) left -= this.#consumer.consume(recordsMax, bytesMax, this.#handle);
+    } catch (error) {
+      if (!(error instanceof RingViolation)) throw error;
+    }
+  }
+}

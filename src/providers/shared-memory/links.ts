@@ -1,0 +1,240 @@
+/**
+ * What one event loop has for all its sockets: its links, its listeners by port, its connects under way.
+ */
+
+import { AsyncResource } from 'node:async_hooks';
+import { type Platform, PlatformError } from '../../platform/index.js';
+import { FD_ACCEPT, type SOCKADDR, WSAENOBUFS, WSAETIMEDOUT, type WSPUPCALLTABLEEX } from '../../spi/index.js';
+import { matchAddress } from './addresses.js';
+import { ARENA_SIZE } from './arena.js';
+import { Connection } from './connection.js';
+import { type EstablishedLink, LinkEndpoint } from './endpoint.js';
+import { type LinkOwner, PeerLink } from './link.js';
+import { Poller } from './poller.js';
+import { REFUSED_NO_LISTENER } from './records.js';
+import { Rendezvous, type RendezvousEntry } from './rendezvous.js';
+import type { SharedMemorySocket } from './socket.js';
+
+export interface LinksOptions {
+  platform: Platform;
+  environment: Readonly<Record<string, string | undefined>>;
+  /** Microseconds, monotonic. */
+  now(): number;
+  /** Milliseconds that a connect may take before it is given up (decision 8). */
+  connectBudget: number;
+  upcalls: WSPUPCALLTABLEEX;
+}
+
+/** How many processes of one port a connect tries. */
+const candidatesMax = 4;
+
+export class Links implements LinkOwner {
+  readonly #options: LinksOptions;
+  readonly #rendezvous: Rendezvous;
+  readonly #endpoint: LinkEndpoint;
+  readonly #poller: Poller;
+  /** Links by the peer's token. */
+  readonly #links = new Map<string, PeerLink>();
+  readonly #all = new Set<PeerLink>();
+  readonly #listeners = new Map<number, SharedMemorySocket[]>();
+  readonly #connecting = new Map<SharedMemorySocket, number>();
+  #deadlineTimer: NodeJS.Timeout | null = null;
+  #published = false;
+  readonly #root = new AsyncResource('SocketsDirectLinks');
+
+  constructor(options: LinksOptions) {
+    this.#options = options;
+    const { platform, environment } = options;
+    this.#rendezvous = new Rendezvous({ environment, platform });
+    this.#poller = new Poller({ now: options.now, yieldProcessor: platform.schedYield });
+    this.#endpoint = new LinkEndpoint({
+      platform,
+      rendezvous: this.#rendezvous,
+      arenaSize: ARENA_SIZE,
+      onLink: (link) => this.#adopt(link),
+    });
+  }
+
+  get all(): Iterable<PeerLink> {
+    return this.#all;
+  }
+
+  // ---- listening
+
+  /** Throws PlatformError if the port cannot be registered. */
+  addListener(socket: SharedMemorySocket): void {
+    const local = socket.local!;
+    if (!this.#published) {
+      this.#root.runInAsyncScope(() => this.#endpoint.publish());
+      this.#published = true;
+    }
+    this.#rendezvous.register(local.port, local.address);
+    const sockets = this.#listeners.get(local.port);
+    if (sockets === undefined) this.#listeners.set(local.port, [socket]);
+    else sockets.push(socket);
+  }
+
+  removeListener(socket: SharedMemorySocket): void {
+    const { port, address } = socket.local!;
+    const sockets = this.#listeners.get(port);
+    const i = sockets?.indexOf(socket) ?? -1;
+    if (sockets === undefined || i < 0) return;
+    sockets.splice(i, 1);
+    if (sockets.length === 0) this.#listeners.delete(port);
+    this.#rendezvous.unregister(port, address);
+  }
+
+  connectRequest(link: PeerLink, id: number, generation: number, callee: SOCKADDR, caller: SOCKADDR): void {
+    const socket = this.#findListener(callee);
+    if (socket === null) {
+      link.refuse(id, generation, REFUSED_NO_LISTENER);
+      return;
+    }
+    // A full queue refuses by itself, and the switch is not asked (WSD-LSN-9).
+    if (socket.listener!.add({ link, id, generation, callee, caller })) socket.recordEvent(FD_ACCEPT, 0);
+  }
+
+  /** The exact address before a wildcard, as Linux matches. */
+  #findListener(callee: SOCKADDR): SharedMemorySocket | null {
+    let best: SharedMemorySocket | null = null;
+    let bestRank = 0;
+    for (const socket of this.#listeners.get(callee.port) ?? []) {
+      const rank = matchAddress(socket.local!, callee);
+      if (rank > bestRank) {
+        best = socket;
+        bestRank = rank;
+      }
+    }
+    return best;
+  }
+
+  // ---- connecting
+
+  /** Starts a connect: 0 if it is under way, else a Winsock error known at once, with `socket.reason` (WSD-CON-8). */
+  connect(socket: SharedMemorySocket): number {
+    const remote = socket.remote!;
+    if (!this.#rendezvous.has(remote.port)) return this.#fail(socket, WSAETIMEDOUT, 'no-listener');
+    const candidates = this.#candidates(remote);
+    if (candidates.length === 0) return this.#fail(socket, WSAETIMEDOUT, 'no-listener');
+    socket.connecting = true;
+    socket.onConnectEnded = () => this.#connecting.delete(socket);
+    this.#connecting.set(socket, this.#options.now() + this.#options.connectBudget * 1000);
+    this.#armDeadline();
+    this.#tryCandidate(socket, candidates);
+    return 0;
+  }
+
+  #fail(socket: SharedMemorySocket, error: number, reason: string): number {
+    socket.reason = reason;
+    return error;
+  }
+
+  #candidates(remote: SOCKADDR): RendezvousEntry[] {
+    const ranked = this.#rendezvous
+      .list(remote.port)
+      .map((entry) => ({
+        entry,
+        rank: matchAddress({ sa_family: remote.sa_family, address: entry.address, port: remote.port }, remote),
+        order: Math.random(),
+      }))
+      .filter(({ rank }) => rank > 0);
+    ranked.sort((a, b) => b.rank - a.rank || a.order - b.order);
+    return ranked.slice(0, candidatesMax).map(({ entry }) => entry);
+  }
+
+  #tryCandidate(socket: SharedMemorySocket, candidates: RendezvousEntry[]): void {
+    const [candidate] = candidates;
+    const link = this.#links.get(candidate.token);
+    if (link !== undefined) {
+      this.#request(socket, link);
+      return;
+    }
+    const dialled = this.#root.runInAsyncScope(() => this.#endpoint.dial(candidate.token));
+    dialled.then(
+      (established) => {
+        // One dial may have several waiting, and the incoming link may have been adopted already.
+        const adopted = this.#adopt(established);
+        if (socket.connecting) this.#request(socket, adopted);
+      },
+      (error: unknown) => {
+        if (!socket.connecting) return;
+        const reason = error instanceof PlatformError ? error.reason : 'peer-unreachable';
+        if (reason === 'no-listener' && candidates.length > 1) this.#tryCandidate(socket, candidates.slice(1));
+        else socket.connectEnded(WSAETIMEDOUT, reason);
+      },
+    );
+  }
+
+  #request(socket: SharedMemorySocket, link: PeerLink): void {
+    const connection = new Connection(socket, this.#options.upcalls, link, true);
+    const slot = link.isDead ? null : link.open(connection);
+    if (slot === null) {
+      socket.connectEnded(link.isDead ? WSAETIMEDOUT : WSAENOBUFS, link.isDead ? 'peer-gone' : 'link-limit');
+      return;
+    }
+    connection.id = slot.id;
+    connection.generation = slot.generation;
+    socket.connection = connection;
+    link.sendConnect(slot.id, slot.generation, socket.remote!, socket.local!);
+  }
+
+  #armDeadline(): void {
+    if (this.#deadlineTimer !== null) return;
+    const tick = Math.max(1, this.#options.connectBudget / 2);
+    this.#deadlineTimer = this.#root.runInAsyncScope(() => setTimeout(() => this.#checkDeadlines(), tick));
+  }
+
+  #checkDeadlines(): void {
+    this.#deadlineTimer = null;
+    const now = this.#options.now();
+    for (const [socket, deadline] of this.#connecting) {
+      if (deadline > now) continue;
+      // If the acceptor was faster, its answer is on the way and decides; both ends must never decide differently.
+      if (socket.connection === null || socket.connection.withdraw()) socket.connectEnded(WSAETIMEDOUT, 'connect-timeout');
+      else this.#connecting.delete(socket);
+    }
+    if (this.#connecting.size > 0) this.#armDeadline();
+  }
+
+  // ---- links
+
+  #adopt(established: EstablishedLink): PeerLink {
+    const known = this.#adopted.get(established);
+    if (known !== undefined) return known;
+    const { socket, descriptor, peerToken } = established;
+    const link = new PeerLink({
+      arena: established.arena,
+      side: established.side,
+      poller: this.#poller,
+      owner: this,
+      ringDoorbell: () => this.#options.platform.ringDoorbell(descriptor),
+    });
+    if (!this.#links.has(peerToken)) this.#links.set(peerToken, link);
+    this.#all.add(link);
+    this.#adopted.set(established, link);
+    this.#sockets.set(link, socket);
+    socket.on('data', () => link.rung());
+    socket.on('error', () => {});
+    socket.on('close', () => link.end('peer-gone'));
+    socket.resume();
+    return link;
+  }
+
+  readonly #adopted = new WeakMap<EstablishedLink, PeerLink>();
+  readonly #sockets = new Map<PeerLink, EstablishedLink['socket']>();
+
+  ended(link: PeerLink): void {
+    this.#all.delete(link);
+    for (const [token, known] of this.#links) if (known === link) this.#links.delete(token);
+    this.#sockets.get(link)?.destroy();
+    this.#sockets.delete(link);
+  }
+
+  close(): void {
+    for (const link of [...this.#all]) link.end('closed');
+    this.#endpoint.close();
+    this.#rendezvous.close();
+    if (this.#deadlineTimer !== null) clearTimeout(this.#deadlineTimer);
+    this.#deadlineTimer = null;
+  }
+}

@@ -1,0 +1,69 @@
+/** The queue of connection requests of a listening socket (WSD-LSN-6 to WSD-LSN-13). */
+
+import { type SOCKADDR, SOMAXCONN } from '../../spi/index.js';
+import type { PeerLink } from './link.js';
+import { REFUSED_BY_SWITCH } from './records.js';
+
+export interface ConnectionRequest {
+  readonly link: PeerLink;
+  readonly id: number;
+  readonly generation: number;
+  readonly callee: SOCKADDR;
+  readonly caller: SOCKADDR;
+}
+
+/** What SOMAXCONN means here (WSD-LSN-11): as much as the kernel's own limit. */
+const backlogMax = 4096;
+
+export class Listener {
+  #queue: ConnectionRequest[] = [];
+  #backlog: number;
+
+  constructor(backlog: number) {
+    this.#backlog = Listener.#clamp(backlog);
+  }
+
+  static #clamp(backlog: number): number {
+    return backlog === SOMAXCONN ? backlogMax : Math.max(1, Math.min(backlog, backlogMax));
+  }
+
+  /** A second WSPListen: surplus requests are refused, newest first (WSD-LSN-13). */
+  setBacklog(backlog: number): void {
+    this.#backlog = Listener.#clamp(backlog);
+    while (this.#queue.length > this.#backlog) Listener.#refuse(this.#queue.pop()!);
+  }
+
+  /** False: the queue is full, the peer has been refused, and the switch is not to be asked (WSD-LSN-8, WSD-LSN-9). */
+  add(request: ConnectionRequest): boolean {
+    if (this.#queue.length >= this.#backlog) {
+      Listener.#refuse(request);
+      return false;
+    }
+    this.#queue.push(request);
+    return true;
+  }
+
+  /** The oldest request that has not been withdrawn; stays in the queue. */
+  get first(): ConnectionRequest | null {
+    while (this.#queue.length > 0) {
+      const request = this.#queue[0];
+      if (request.link.isPending(request.id, request.generation)) return request;
+      this.#queue.shift();
+    }
+    return null;
+  }
+
+  remove(request: ConnectionRequest): void {
+    const i = this.#queue.indexOf(request);
+    if (i >= 0) this.#queue.splice(i, 1);
+  }
+
+  /** Refuses everything that waits (WSD-LSN-15). */
+  close(): void {
+    for (const request of this.#queue.splice(0)) Listener.#refuse(request);
+  }
+
+  static #refuse(request: ConnectionRequest): void {
+    request.link.refuse(request.id, request.generation, REFUSED_BY_SWITCH);
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * How long a link keeps polling after its last work: long only while messages arrive densely.
+ *
+ * A moving average of the gaps between received work decides. Gaps are measured from the last real work, not from the last
+ * wake-up, else waking up would look like traffic. All times are microseconds.
+ */
+
+const gapMax = 5000;
+const averageMax = 200;
+const windowMin = 50;
+const windowMax = 1000;
+const emptyMax = 4;
+
+export class PollWindow {
+  #average = gapMax;
+  #lastWork = Number.NEGATIVE_INFINITY;
+  #empty = 0;
+  /** Microseconds without work after which to sleep; 0: at once. */
+  length = 0;
+
+  /** Messages have been received at `now`. */
+  worked(now: number): void {
+    const gap = Math.min(now - this.#lastWork, gapMax);
+    this.#lastWork = now;
+    this.#average += (gap - this.#average) / 8;
+    this.#empty = 0;
+    this.#update();
+  }
+
+  /** A window has passed without any message. */
+  expired(): void {
+    this.#empty++;
+    this.#update();
+  }
+
+  #update(): void {
+    if (this.#empty >= emptyMax || this.#average > averageMax) this.length = 0;
+    else this.length = Math.min(Math.max(4 * this.#average, windowMin), windowMax);
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * One poller for all links of an event loop. While links are awake it takes a turn in every iteration of the loop, and
+ * yields the processor in turns that find nothing, because the peer may be waiting for the same core. A link that has
+ * nothing for the length of its window goes to sleep and is woken by its doorbell.
+ */
+
+import { AsyncResource } from 'node:async_hooks';
+import { PollWindow } from './poll-window.js';
+
+/** What the poller needs of a link. */
+export interface Pollable {
+  /** Does what there is to do, within a budget; true if messages were received or waiting ones could be sent. */
+  poll(): boolean;
+  /** Announces sleep to the peer; false if there is work after all, and then nothing is announced. */
+  sleep(): boolean;
+  /** Takes back what `sleep` announced. */
+  wake(): void;
+  readonly window: PollWindow;
+  awake: boolean;
+  /** Time of the last work, in microseconds of the poller's clock. */
+  lastWork: number;
+}
+
+export interface PollerOptions {
+  /** Microseconds, monotonic. */
+  now(): number;
+  /** Gives the processor to another process that waits for it. */
+  yieldProcessor(): void;
+}
+
+/** Fruitless polling may take this share of the time, on average over `budgetMax` microseconds of it. */
+const budgetShare = 0.25;
+const budgetMax = 20_000;
+
+export class Poller {
+  readonly #now: () => number;
+  readonly #yield: () => void;
+  readonly #root = new AsyncResource('SocketsDirectPoller');
+  #links: Pollable[] = [];
+  #running = false;
+  #budget = budgetMax;
+  #budgetTime = 0;
+  readonly #turn = (): void => this.#takeTurn();
+
+  constructor(options: PollerOptions) {
+    this.#now = options.now;
+    this.#yield = options.yieldProcessor;
+  }
+
+  /** Makes the link take turns, from the next iteration of the loop on. */
+  kick(link: Pollable): void {
+    if (link.awake) return;
+    link.wake();
+    link.awake = true;
+    link.lastWork = this.#now();
+    this.#links.push(link);
+    if (!this.#running) {
+      this.#running = true;
+      // The turns must not run in the asynchronous context of whoever happened to send first.
+      this.#root.runInAsyncScope(setImmediate, null, this.#turn);
+    }
+  }
+
+  /** The doorbell: polls at once, because going through the loop once more would cost more than everything else. */
+  ring(link: Pollable): void {
+    if (link.awake) return;
+    this.kick(link);
+    this.#pollLink(link, this.#now());
+  }
+
+  remove(link: Pollable): void {
+    link.awake = false;
+    const i = this.#links.indexOf(link);
+    if (i >= 0) this.#links.splice(i, 1);
+  }
+
+  #pollLink(link: Pollable, now: number): boolean {
+    if (!link.poll()) return false;
+    link.window.worked(now);
+    link.lastWork = now;
+    return true;
+  }
+
+  #takeTurn(): void {
+    const links = this.#links;
+    let worked = false;
+    const now = this.#now();
+    // A handler of the program may throw out of `poll`; the turns must go on nevertheless.
+    let finished = false;
+    try {
+      for (let i = 0; i < links.length; i++) if (this.#pollLink(links[i], now)) worked = true;
+      finished = true;
+    } finally {
+      if (!finished) setImmediate(this.#turn);
+    }
+    if (!worked) this.#idle(now);
+    if (this.#links.length > 0) setImmediate(this.#turn);
+    else this.#running = false;
+  }
+
+  #idle(now: number): void {
+    const links = this.#links;
+    for (let i = links.length - 1; i >= 0; i--) {
+      const link = links[i];
+      const idle = now - link.lastWork;
+      if (idle < link.window.length && this.#budget > 0) continue;
+      if (!link.sleep()) continue;
+      link.awake = false;
+      links.splice(i, 1);
+      link.window.expired();
+      this.#spend(idle, now);
+    }
+    if (links.length > 0) this.#yield();
+  }
+
+  #spend(idle: number, now: number): void {
+    const refill = (now - this.#budgetTime) * budgetShare;
+    this.#budgetTime = now;
+    this.#budget = Math.min(this.#budget + refill, budgetMax) - idle;
+  }
+}

@@ -1,0 +1,127 @@
+/** The record of a SAN socket: what the provider's own descriptor stands for (WSD-SOC-7 to WSD-SOC-9). */
+
+import {
+  type EventObject,
+  FD_ACCEPT,
+  FD_ACCEPT_BIT,
+  FD_CONNECT,
+  FD_CONNECT_BIT,
+  type Out,
+  type ProviderSocket,
+  type SOCKADDR,
+  type SwitchHandle,
+  OVERLAPPED_POLL,
+  WSAECONNABORTED,
+  WSAEINVAL,
+  WSAENOTCONN,
+  type WSAOVERLAPPED,
+  type WSABUF,
+  WSANETWORKEVENTS,
+  type WSPUPCALLTABLEEX,
+} from '../../spi/index.js';
+import type { Connection, ConnectionOwner } from './connection.js';
+import type { Listener } from './listener.js';
+import { RdmaRegistrations, Registrations } from './memory.js';
+
+export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
+  readonly #upcalls: WSPUPCALLTABLEEX;
+  switchHandle!: SwitchHandle;
+  readonly family: number;
+  local: SOCKADDR | null = null;
+  remote: SOCKADDR | null = null;
+  listener: Listener | null = null;
+  connection: Connection | null = null;
+  /** A connect has been started and has not ended. */
+  connecting = false;
+  closed = false;
+  /** Reason code of the last failure. */
+  reason: string | null = null;
+  readonly registrations = new Registrations();
+  readonly rdma = new RdmaRegistrations();
+  /** Outgoing buffer from WSPGetSendBuffer that awaits its WSPSend. */
+  sendBuffer: WSABUF | null = null;
+  /** Bytes that a gathering WSPSend has put on the wire itself; 0 otherwise. */
+  sendLength = 0;
+  /** Called when a connect ends, by whatever way. */
+  onConnectEnded: (() => void) | null = null;
+  #event: EventObject | null = null;
+  #mask = 0;
+  readonly #record = new WSANETWORKEVENTS();
+  readonly #errno: Out<number> = { value: 0 };
+
+  constructor(upcalls: WSPUPCALLTABLEEX, family: number) {
+    this.#upcalls = upcalls;
+    this.family = family;
+  }
+
+  get spi(): 'ProviderSocket' {
+    return 'ProviderSocket';
+  }
+
+  /** Why a data call cannot be made; 0 if it can. */
+  get dataError(): number {
+    if (this.connection === null || this.connecting) return WSAENOTCONN;
+    return this.connection.isConnected ? 0 : this.connection.error || WSAECONNABORTED;
+  }
+
+  /** Ends a send that is done as far as this side is concerned. */
+  complete(overlapped: WSAOVERLAPPED, bytes: number): void {
+    overlapped.Offset = 0;
+    overlapped.OffsetHigh = 0;
+    if ((overlapped.hEvent & OVERLAPPED_POLL) === 0) {
+      this.#upcalls.WPUCompleteOverlappedRequest(this.switchHandle, overlapped, 0, bytes, this.#errno);
+    } else {
+      overlapped.InternalHigh = bytes;
+      overlapped.Internal = 0;
+    }
+  }
+
+  // ---- network events (section 13)
+
+  /** 0 or WSAEINVAL. Replaces an earlier selection; what is recorded already signals at once (WSD-EVT-8). */
+  select(event: EventObject | null, mask: number): number {
+    if ((mask & ~(FD_ACCEPT | FD_CONNECT)) !== 0 || (mask !== 0 && event === null)) return WSAEINVAL;
+    this.#event = mask === 0 ? null : event;
+    this.#mask = mask;
+    if ((this.#record.lNetworkEvents & mask) !== 0) this.#signal();
+    return 0;
+  }
+
+  /** Records an event with its error and signals (WSD-EVT-4). */
+  recordEvent(event: number, error: number): void {
+    this.#record.lNetworkEvents |= event;
+    this.#record.iErrorCode[event === FD_ACCEPT ? FD_ACCEPT_BIT : FD_CONNECT_BIT] = error;
+    if ((this.#mask & event) !== 0) this.#signal();
+  }
+
+  #signal(): void {
+    if (this.#event !== null) this.#upcalls.WPUSetEvent(this.#event, this.#errno);
+  }
+
+  /** Copies and clears the record and resets the event, in one step (WSD-EVT-6, WSD-EVT-7). */
+  enumerate(event: EventObject | null, events: WSANETWORKEVENTS): void {
+    events.lNetworkEvents = this.#record.lNetworkEvents;
+    for (let i = 0; i < events.iErrorCode.length; i++) {
+      events.iErrorCode[i] = this.#record.iErrorCode[i];
+      this.#record.iErrorCode[i] = 0;
+    }
+    this.#record.lNetworkEvents = 0;
+    if (event !== null) this.#upcalls.WPUResetEvent(event, this.#errno);
+  }
+
+  /** The event of FD_ACCEPT, to be reset when WSPAccept succeeds (WSD-ACC-17). */
+  resetAcceptEvent(): void {
+    if (this.#event !== null && (this.#mask & FD_ACCEPT) !== 0) this.#upcalls.WPUResetEvent(this.#event, this.#errno);
+  }
+
+  // ---- connecting
+
+  connectEnded(wsaError: number, reason: string | null): void {
+    if (!this.connecting) return;
+    this.connecting = false;
+    this.reason = reason;
+    this.onConnectEnded?.();
+    this.onConnectEnded = null;
+    this.recordEvent(FD_CONNECT, wsaError);
+  }
+}

@@ -1,0 +1,3 @@
+export * from './errno.js';
+export * from './native.js';
+export * from './provider.js';

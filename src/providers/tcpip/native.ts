@@ -1,0 +1,128 @@
+/**
+ * The native TCP handle of Node.js, and its own functions as they were before anybody replaced them.
+ *
+ * Node shows the class nowhere in public. `process.binding` hands it out without creating anything; where that is refused
+ * (permission model) or would warn (`--pending-deprecation`), it is taken from a socket that never gets a descriptor.
+ */
+
+import net from 'node:net';
+
+/** The request object of a native connect: net.js makes it and waits for `oncomplete`. */
+export interface NativeConnectRequest {
+  oncomplete:
+    | ((status: number, handle: object, request: NativeConnectRequest, readable: boolean, writable: boolean) => void)
+    | undefined;
+  readonly address?: string;
+  readonly port?: number;
+  readonly localAddress?: string;
+  readonly localPort?: number;
+}
+
+/** What the native handle writes an address into. */
+export interface NativeAddress {
+  address?: string;
+  family?: string;
+  port?: number;
+}
+
+/** The part of Node's TCP handle that Sockets Direct uses. Statuses are 0 or a negative errno of libuv. */
+export interface NativeTcpHandle {
+  connect(request: NativeConnectRequest, address: string, port: number): number;
+  connect6(request: NativeConnectRequest, address: string, port: number): number;
+  listen(backlog: number): number;
+  bind(address: string, port: number, flags?: number): number;
+  bind6(address: string, port: number, flags?: number): number;
+  getsockname(out: NativeAddress): number;
+  getpeername(out: NativeAddress): number;
+  close(callback?: () => void): void;
+  reset(callback?: () => void): number;
+  ref(): void;
+  unref(): void;
+  hasRef(): boolean;
+  setNoDelay(enable: boolean): number;
+  setKeepAlive(enable: boolean, initialDelay: number, interval?: number, count?: number): number;
+  setTypeOfService?(typeOfService: number): number;
+  getTypeOfService?(): number;
+  onconnection?: (status: number, client: object) => void;
+  onread?: unknown;
+  [key: symbol]: unknown;
+}
+
+export interface NativeTcpConstructor {
+  new (type: number): NativeTcpHandle;
+  readonly prototype: NativeTcpHandle;
+}
+
+/** The functions of the handle that the TCP/IP provider calls, never the replaced ones (WSD-COMP-1). */
+export type NativeTcpFunctions = Pick<
+  NativeTcpHandle,
+  'connect' | 'connect6' | 'listen' | 'bind' | 'bind6' | 'getsockname' | 'getpeername' | 'close'
+>;
+
+export interface NativeTcp {
+  readonly TCP: NativeTcpConstructor;
+  readonly original: NativeTcpFunctions;
+}
+
+/** `constants.SOCKET` of the native binding: a handle that connects. */
+export const TCP_SOCKET = 0;
+
+/** True if `process.binding` can be called without a deprecation warning. */
+export function bindingIsQuiet(): boolean {
+  if (process.env.NODE_PENDING_DEPRECATION === '1') return false;
+  const flag = '--pending-deprecation';
+  return !process.execArgv.includes(flag) && !(process.env.NODE_OPTIONS ?? '').includes(flag);
+}
+
+/** A member of one of Node's private bindings, or undefined. */
+export function fromBinding(module: string, name: string): unknown {
+  if (!bindingIsQuiet()) return undefined;
+  try {
+    const { binding } = process as unknown as { binding(name: string): Record<string, unknown> };
+    return binding.call(process, module)[name];
+  } catch {
+    return undefined;
+  }
+}
+
+function fromSocket(): unknown {
+  const socket = new net.Socket();
+  try {
+    // The look-up never answers, so the handle is made and nothing is opened.
+    socket.connect({ port: 1, host: 'localhost', lookup: () => {} });
+    return (socket as unknown as { _handle: object | null })._handle?.constructor;
+  } finally {
+    socket.destroy();
+  }
+}
+
+const names = ['connect', 'connect6', 'listen', 'bind', 'bind6', 'getsockname', 'getpeername', 'close'] as const;
+/** Kept on the prototype, so that a second copy of this package does not take replaced functions for the native ones. */
+const originalsKey = Symbol.for('sockets-direct.tcp-originals');
+
+let native: NativeTcp | null | undefined;
+
+/** The native handle's class and functions, or null where this runtime does not have them. */
+export function nativeTcp(): NativeTcp | null {
+  if (native === undefined) native = find();
+  return native;
+}
+
+function find(): NativeTcp | null {
+  let candidate: unknown;
+  try {
+    candidate = fromBinding('tcp_wrap', 'TCP') ?? fromSocket();
+  } catch {
+    return null;
+  }
+  if (typeof candidate !== 'function') return null;
+  const TCP = candidate as unknown as NativeTcpConstructor;
+  const prototype = TCP.prototype as NativeTcpHandle & { [originalsKey]?: NativeTcpFunctions };
+  let original = prototype[originalsKey];
+  if (original === undefined) {
+    if (names.some((name) => typeof prototype[name] !== 'function')) return null;
+    original = Object.fromEntries(names.map((name) => [name, prototype[name]])) as unknown as NativeTcpFunctions;
+    Object.defineProperty(prototype, originalsKey, { value: original });
+  }
+  return { TCP, original };
+}

@@ -1,0 +1,17 @@
+/** Joins the hooks of `src/net` and the composed switch. Both ways into the package use it: preload and import. */
+
+import { createRequire } from 'node:module';
+import { type InstallOptions, installNet, rememberOff, type SocketSwitch } from '../net/index.js';
+
+/** The switch and its providers are loaded at the first connect or listen that needs them, never at start-up. */
+function getSwitch(): SocketSwitch {
+  const require = createRequire(import.meta.url);
+  const compose = require('../compose.js') as { getSwitch(): SocketSwitch };
+  return compose.getSwitch();
+}
+
+/** Installs the hooks, unless SOCKETS_DIRECT=off. */
+export function activate(eligible?: InstallOptions['eligible']): void {
+  if (process.env.SOCKETS_DIRECT === 'off') rememberOff('off-by-environment');
+  else installNet(eligible === undefined ? { getSwitch } : { getSwitch, eligible });
+}

@@ -1,0 +1,4 @@
+/** The session protocol: pure state machines, given their functions. */
+export * from './header.js';
+export * from './negotiation.js';
+export * from './session.js';

@@ -1,0 +1,557 @@
+/**
+ * The session protocol between two switches (section 9 of the digest): negotiation, credits, data, half-close.
+ *
+ * A pure state machine: it has no socket, no clock and no provider, only the functions of {@link SessionWire} and
+ * {@link SessionOwner}. Messages arrive through `receive` in posted buffers, one message a buffer, in order.
+ *
+ * Credits (WSD-FLW-2, WSD-FLW-3). The peer's posted buffers are the credit to send; each message takes one. Credits come
+ * back in every header, and alone as soon as half of the buffers are owed. One credit is kept from data, so that credits
+ * and the end of sending can always be told. Credits of data are withheld while the program does not read (WSD-FLW-9);
+ * those of control messages never are. When the peer may be down to its reserve, what is owed goes back at once: else two
+ * sides that are both paused and saturated could wait for each other for ever.
+ */
+
+import { WSA_OPERATION_ABORTED, WSAECONNRESET, WSAENOTCONN, WSAESHUTDOWN, type WSABUF } from '../spi/index.js';
+import { copyOut } from './copy-pool.js';
+import { HEADER_SIZE, TYPE_CREDIT, TYPE_DATA, TYPE_FINISH, TYPE_NEGOTIATE, writeHeader } from './header.js';
+import { NEGOTIATION_SIZE, readNegotiation, type SessionOffer, writeNegotiation } from './negotiation.js';
+import { type Done, SendQueue } from './send-queue.js';
+
+/** What a session may ask of the connection below. None of these calls back into the session before it returns. */
+export interface SessionWire {
+  /** A registered outgoing buffer of `length` bytes, valid until `send`; null if the connection is lost. */
+  getSendBuffer(length: number): WSABUF | null;
+  /** Sends the buffer of `getSendBuffer` as one message. */
+  send(length: number): void;
+  /** Posts a consumed receive buffer again (WSD-FLW-5). */
+  repost(buffer: WSABUF): void;
+  /** Puts other memory into `buffer`, so that what it holds can be given to the program. */
+  replaceMemory(buffer: WSABUF): void;
+}
+
+/** Who is told what happens on the session. */
+export interface SessionOwner {
+  /** The session is agreed: the initiator has the reply, or the acceptor has sent it (WSD-NEG-5). */
+  onNegotiated(): void;
+  onData(chunk: Buffer): void;
+  /** The peer has finished sending and everything has been delivered. */
+  onEnd(): void;
+  /** The connection was lost and everything that arrived has been delivered. */
+  onError(wsaError: number): void;
+  /** The peer broke the protocol: the connection must be closed at once. `what` is for the log. */
+  onViolation(what: string): void;
+  /** Both directions have ended, or `close` has nothing more to wait for: the companion socket can be closed. */
+  onFinished(): void;
+  /** Stored bytes wait and the program reads: `deliverStored` is to be called in a later turn. */
+  onDeliverable(): void;
+  /** Calls `done(error)` in a later turn. */
+  defer(done: Done, error: number): void;
+  /** A write waits for credit: `acceptWaiting` is to be called after a while without progress. */
+  onWriteWaiting(): void;
+}
+
+export interface SessionOptions {
+  /** What this side offers; `postedBuffers` have been posted before the session starts (WSD-NEG-1, WSD-NEG-3). */
+  offer: SessionOffer;
+  initiator: boolean;
+  /** Payloads up to this size in bytes are copied out of the posted buffer; larger ones are handed over. */
+  copyMax: number;
+  /** Bytes that small writes may gather while there is no credit, before a write has to wait. */
+  gatherMax: number;
+  /** Bytes that are accepted from a program whose peer does not read: what stock sockets buffer. */
+  acceptMax: number;
+}
+
+/** Credits that data leaves alone. */
+const reserve = 1;
+/** A write of at most this many bytes is gathered rather than made to wait. */
+const gatherWriteMax = 4096;
+/** Bytes delivered from the store in one turn. */
+const deliverMax = 262144;
+
+export class Session {
+  readonly #wire: SessionWire;
+  readonly #owner: SessionOwner;
+  readonly #options: SessionOptions;
+  readonly #posted: number;
+  readonly #half: number;
+  /** Largest payload we send, in bytes. */
+  #payloadMax = 0;
+  #peerPosted = 0;
+  #credits = 0;
+  /** Credits that the peer may have back now. */
+  #owed = 0;
+  /** Credits withheld for data that the program has not read. */
+  #held = 0;
+  #sequenceSent = 0;
+  #sequenceReceived = 0;
+  /** Sequence number of the last message with data. */
+  #lastDataSent = 0;
+  readonly #queue = new SendQueue();
+  readonly #completed: Done[] = [];
+  #flushing = false;
+  #stored: Buffer[] = [];
+  #storedHead = 0;
+  #reading = false;
+  #negotiated = false;
+  #shutdownDone: Done | null = null;
+  #finishWanted = false;
+  #finishSent = false;
+  #finishReceived = false;
+  #ended = false;
+  #closing = false;
+  /** The connection below is gone, or must not be used any more. */
+  #dead = false;
+  #error = 0;
+  bytesReceived = 0;
+  bytesSent = 0;
+
+  constructor(wire: SessionWire, owner: SessionOwner, options: SessionOptions) {
+    this.#wire = wire;
+    this.#owner = owner;
+    this.#options = options;
+    this.#posted = options.offer.postedBuffers;
+    this.#half = this.#posted >> 1;
+  }
+
+  /** Sends the negotiation message; the initiator's first act (WSD-NEG-2). */
+  start(): void {
+    this.#sendNegotiation();
+  }
+
+  get negotiated(): boolean {
+    return this.#negotiated;
+  }
+
+  /** Credits left, for status displays. */
+  get credits(): number {
+    return this.#credits;
+  }
+
+  /** Bytes of the program that wait in its own memory. */
+  get writeQueueSize(): number {
+    return this.#queue.borrowedBytes;
+  }
+
+  /** True if bytes wait to be sent that the program counts as written. */
+  get hasUnsent(): boolean {
+    return !this.#queue.isEmpty || (this.#finishWanted && !this.#finishSent);
+  }
+
+  // ---- sending
+
+  write(chunk: Uint8Array, done: Done): boolean {
+    if (!this.#writable(done)) return false;
+    const length = chunk.length;
+    if (length === 0) return true;
+    if (!this.#queue.isEmpty) return this.#writeLater(chunk, 0, done);
+    const payloadMax = this.#payloadMax;
+    if (length <= payloadMax) {
+      if (this.#credits <= reserve) return this.#writeLater(chunk, 0, done);
+      const buffer = this.#begin(TYPE_DATA, length);
+      if (buffer === null) return this.#failLater(done);
+      buffer.buf.bytes.set(chunk, buffer.offset + HEADER_SIZE);
+      this.#wire.send(HEADER_SIZE + length);
+      this.bytesSent += length;
+      return true;
+    }
+    let from = 0;
+    while (from < length && this.#credits > reserve) {
+      const n = Math.min(length - from, payloadMax);
+      const buffer = this.#begin(TYPE_DATA, n);
+      if (buffer === null) return this.#failLater(done);
+      buffer.buf.bytes.set(chunk.subarray(from, from + n), buffer.offset + HEADER_SIZE);
+      this.#wire.send(HEADER_SIZE + n);
+      this.bytesSent += n;
+      from += n;
+    }
+    return from === length ? true : this.#writeLater(chunk, from, done);
+  }
+
+  writev(chunks: readonly Uint8Array[], done: Done): boolean {
+    if (chunks.length === 1) return this.write(chunks[0], done);
+    if (!this.#writable(done)) return false;
+    if (this.#queue.isEmpty && this.#credits > reserve && this.#sendGathered(chunks)) return true;
+    let pushed = false;
+    for (const chunk of chunks) {
+      if (chunk.length === 0) continue;
+      if (chunk.length <= gatherWriteMax && this.#queue.bytes + chunk.length <= this.#options.gatherMax) {
+        this.#queue.append(chunk, this.#payloadMax);
+      } else {
+        this.#queue.push(chunk, 0, null);
+        pushed = true;
+      }
+    }
+    this.#flush();
+    if (this.#dead) return this.#failLater(done);
+    if (!pushed || this.#queue.borrowedBytes === 0) return true;
+    this.#queue.push(chunks[0], chunks[0].length, done);
+    this.#owner.onWriteWaiting();
+    return false;
+  }
+
+  /** Sends all chunks as one message; false, and nothing is sent, if they do not fit. */
+  #sendGathered(chunks: readonly Uint8Array[]): boolean {
+    let length = 0;
+    for (let i = 0; i < chunks.length; i++) length += chunks[i].length;
+    if (length === 0 || length > this.#payloadMax) return length === 0;
+    const buffer = this.#begin(TYPE_DATA, length);
+    if (buffer === null) return false;
+    let at = buffer.offset + HEADER_SIZE;
+    for (let i = 0; i < chunks.length; i++) {
+      buffer.buf.bytes.set(chunks[i], at);
+      at += chunks[i].length;
+    }
+    this.#wire.send(HEADER_SIZE + length);
+    this.bytesSent += length;
+    return true;
+  }
+
+  #writable(done: Done): boolean {
+    if (this.#dead || this.#closing || this.#finishWanted) return this.#failLater(done);
+    return true;
+  }
+
+  #writeLater(chunk: Uint8Array, start: number, done: Done): boolean {
+    const left = chunk.length - start;
+    if (left <= gatherWriteMax && this.#queue.bytes + left <= this.#options.gatherMax && this.#queue.borrowedBytes === 0) {
+      this.#queue.append(start === 0 ? chunk : chunk.subarray(start), this.#payloadMax);
+      return true;
+    }
+    this.#queue.push(chunk, start, done);
+    this.#owner.onWriteWaiting();
+    return false;
+  }
+
+  #failLater(done: Done): boolean {
+    const error = this.#writeError();
+    this.#owner.defer(done, error);
+    return false;
+  }
+
+  #writeError(): number {
+    if (this.#closing) return WSA_OPERATION_ABORTED;
+    if (this.#dead) return this.#finishReceived ? WSAESHUTDOWN : this.#error || WSAECONNRESET;
+    return WSAESHUTDOWN;
+  }
+
+  /** `done` is called, in a later turn, once the end of sending is on the wire. */
+  shutdown(done: Done): void {
+    if (this.#dead || this.#closing) {
+      this.#owner.defer(done, this.#dead ? WSAENOTCONN : WSA_OPERATION_ABORTED);
+      return;
+    }
+    this.#finishWanted = true;
+    this.#shutdownDone = done;
+    this.#flush();
+  }
+
+  /** Counts waiting writes as taken by copying them, within `acceptMax`: called after a while without progress. */
+  acceptWaiting(): void {
+    if (this.#dead) return;
+    this.#queue.adopt(this.#options.acceptMax, this.#payloadMax, this.#completed);
+    this.#complete(0);
+  }
+
+  #begin(type: number, length: number): WSABUF | null {
+    const buffer = this.#wire.getSendBuffer(HEADER_SIZE + length);
+    if (buffer === null) return null;
+    this.#credits--;
+    this.#sequenceSent = (this.#sequenceSent + 1) | 0;
+    if (type === TYPE_DATA) this.#lastDataSent = this.#sequenceSent;
+    writeHeader(buffer.buf.words, buffer.offset, type, this.#owed, length, this.#sequenceSent);
+    this.#owed = 0;
+    return buffer;
+  }
+
+  #sendControl(type: number): void {
+    if (this.#begin(type, 0) !== null) this.#wire.send(HEADER_SIZE);
+  }
+
+  #sendNegotiation(): void {
+    // The reply takes a buffer of the initiator as any message does. The initiator's own message comes before anything is
+    // known of the peer, and its credit is implied by WSD-NEG-3 and WSD-NEG-8.
+    const buffer = this.#begin(TYPE_NEGOTIATE, NEGOTIATION_SIZE);
+    if (buffer === null) return;
+    writeNegotiation(buffer.buf.words, buffer.offset + HEADER_SIZE, this.#options.offer);
+    this.#wire.send(HEADER_SIZE + NEGOTIATION_SIZE);
+  }
+
+  #flush(): void {
+    if (this.#flushing || !this.#negotiated) return;
+    this.#flushing = true;
+    try {
+      const queue = this.#queue;
+      while (!queue.isEmpty && this.#credits > reserve && !this.#dead) {
+        const size = Math.min(queue.bytes, this.#payloadMax);
+        if (size > 0) {
+          const buffer = this.#begin(TYPE_DATA, size);
+          if (buffer === null) return;
+          queue.moveTo(buffer.buf.bytes, buffer.offset + HEADER_SIZE, size, this.#completed);
+          this.#wire.send(HEADER_SIZE + size);
+          this.bytesSent += size;
+        }
+        if (queue.bytes === 0) for (const done of queue.clear()) this.#completed.push(done);
+        this.#complete(0);
+      }
+      if (this.#finishWanted && !this.#finishSent && queue.isEmpty && this.#credits > 0 && !this.#dead) {
+        this.#finishSent = true;
+        this.#sendControl(TYPE_FINISH);
+        const done = this.#shutdownDone;
+        this.#shutdownDone = null;
+        if (done !== null) this.#owner.defer(done, 0);
+        this.#checkFinished();
+      }
+    } finally {
+      this.#flushing = false;
+    }
+  }
+
+  #complete(error: number): void {
+    const completed = this.#completed;
+    while (completed.length > 0) completed.shift()!(error);
+  }
+
+  #returnCredits(): void {
+    if (this.#owed === 0 || this.#credits === 0 || this.#dead || !this.#negotiated) return;
+    const peerCreditsAtMost = this.#posted - this.#owed - this.#held;
+    if (this.#owed >= this.#half || peerCreditsAtMost <= reserve + 1) this.#sendControl(TYPE_CREDIT);
+  }
+
+  // ---- receiving
+
+  /** One message, in the posted buffer it has filled: `length` bytes at the buffer's offset. */
+  receive(buffer: WSABUF, length: number): void {
+    if (this.#dead) return;
+    const words = buffer.buf.words;
+    const i = buffer.offset >> 2;
+    if (length < HEADER_SIZE) return this.#violate('message without a header');
+    const word0 = words[i];
+    const payload = words[i + 1];
+    if (payload !== length - HEADER_SIZE) return this.#violate('length of the payload');
+    this.#sequenceReceived = (this.#sequenceReceived + 1) | 0;
+    if (words[i + 2] !== this.#sequenceReceived) return this.#violate('sequence number');
+    const credits = word0 >>> 16;
+    if (credits !== 0) {
+      if (this.#credits + credits > this.#peerPosted) return this.#violate('credits');
+      this.#credits += credits;
+    }
+    const type = word0 & 0xff;
+    if (type === TYPE_DATA) this.#receiveData(buffer, payload);
+    else if (type === TYPE_CREDIT || type === TYPE_FINISH) this.#receiveControl(type, buffer, payload);
+    else if (type === TYPE_NEGOTIATE) this.#receiveNegotiation(buffer, payload);
+    else this.#violate('message type');
+  }
+
+  #receiveData(buffer: WSABUF, length: number): void {
+    if (!this.#negotiated || this.#finishReceived || length === 0) return this.#violate('data out of place');
+    if (this.#closing) {
+      // TCP answers data for a closed socket with a reset.
+      this.#dead = true;
+      this.#owner.onFinished();
+      return;
+    }
+    let chunk: Buffer;
+    const at = buffer.offset + HEADER_SIZE;
+    if (length <= this.#options.copyMax) {
+      chunk = copyOut(buffer.buf, at, length);
+    } else {
+      const bytes = buffer.buf.bytes;
+      chunk = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + at, length);
+      this.#wire.replaceMemory(buffer);
+    }
+    this.#wire.repost(buffer);
+    this.bytesReceived += length;
+    if (this.#reading && this.#storedHead === this.#stored.length) {
+      this.#owed++;
+      this.#returnCredits();
+      this.#owner.onData(chunk);
+    } else {
+      this.#held++;
+      this.#stored.push(chunk);
+      this.#returnCredits();
+    }
+    if (!this.#queue.isEmpty || this.#finishWanted) this.#flush();
+  }
+
+  #receiveControl(type: number, buffer: WSABUF, length: number): void {
+    if (!this.#negotiated || length !== 0 || (type === TYPE_FINISH && this.#finishReceived)) {
+      return this.#violate('control message out of place');
+    }
+    this.#wire.repost(buffer);
+    this.#owed++;
+    if (type === TYPE_FINISH) this.#finishReceived = true;
+    this.#flush();
+    if (this.#dead) return;
+    this.#returnCredits();
+    if (type === TYPE_FINISH) {
+      this.#deliverEnd();
+      this.#checkFinished();
+    }
+  }
+
+  #receiveNegotiation(buffer: WSABUF, length: number): void {
+    const offer = this.#negotiated ? null : readNegotiation(buffer.buf.words, buffer.offset + HEADER_SIZE, length);
+    if (offer === null) return this.#violate('negotiation');
+    this.#peerPosted = offer.postedBuffers;
+    this.#payloadMax = Math.min(offer.payloadSize, this.#options.offer.payloadSize);
+    this.#credits = offer.postedBuffers;
+    this.#wire.repost(buffer);
+    if (this.#options.initiator) {
+      // The reply has taken one of our buffers; that credit is owed.
+      this.#credits = offer.postedBuffers;
+      this.#owed = 1;
+    } else {
+      this.#sendNegotiation();
+    }
+    this.#negotiated = true;
+    this.#owner.onNegotiated();
+  }
+
+  readStart(): void {
+    if (this.#reading) return;
+    this.#reading = true;
+    if (this.#storedHead < this.#stored.length || ((this.#finishReceived || this.#error !== 0) && !this.#ended)) {
+      this.#owner.onDeliverable();
+    }
+  }
+
+  readStop(): void {
+    this.#reading = false;
+  }
+
+  /** Delivers what is stored, as far as the program reads and up to 256 KiB; asks again if more is left. */
+  deliverStored(): void {
+    // A handler of the program may throw; what is left must still come.
+    let thrown = true;
+    try {
+      this.#deliverSome();
+      thrown = false;
+    } finally {
+      if (thrown && this.#reading && this.#storedHead < this.#stored.length) this.#owner.onDeliverable();
+    }
+    if (!this.#dead) this.#flush();
+    this.#deliverEnd();
+  }
+
+  #deliverSome(): void {
+    let budget = deliverMax;
+    const stored = this.#stored;
+    while (this.#reading && this.#storedHead < stored.length) {
+      if (budget <= 0) {
+        this.#owner.onDeliverable();
+        break;
+      }
+      const chunk = stored[this.#storedHead++];
+      if (this.#storedHead === stored.length) {
+        stored.length = 0;
+        this.#storedHead = 0;
+      }
+      budget -= chunk.length;
+      this.#held--;
+      this.#owed++;
+      this.#returnCredits();
+      this.#owner.onData(chunk);
+    }
+  }
+
+  #deliverEnd(): void {
+    if (this.#ended || this.#closing || !this.#reading || this.#storedHead < this.#stored.length) return;
+    if (this.#finishReceived) {
+      this.#ended = true;
+      this.#owner.onEnd();
+    } else if (this.#error !== 0) {
+      this.#ended = true;
+      this.#owner.onError(this.#error);
+    }
+  }
+
+  // ---- ending
+
+  /**
+   * The program closes: unread bytes make it a reset, else what is written is still sent and the peer's end awaited.
+   * `onFinished` tells when the companion can go.
+   */
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    const unread = this.#storedHead < this.#stored.length;
+    this.#stored = [];
+    this.#storedHead = 0;
+    this.#reading = false;
+    if (this.#dead) return;
+    if (unread || !this.#negotiated) {
+      this.#dead = true;
+      this.#abortWaiting();
+      this.#owner.onFinished();
+      return;
+    }
+    // Bytes that still lie in the program's memory may change once it is told that its write was cancelled.
+    this.#queue.adopt(Number.POSITIVE_INFINITY, this.#payloadMax, this.#completed);
+    this.#complete(0);
+    this.#finishWanted = true;
+    this.#flush();
+  }
+
+  /** Ends at once: nothing more is sent, and the peer sees a reset. */
+  reset(): void {
+    this.#closing = true;
+    this.#stored = [];
+    this.#storedHead = 0;
+    this.#reading = false;
+    if (this.#dead) return;
+    this.#dead = true;
+    this.#abortWaiting();
+    this.#owner.onFinished();
+  }
+
+  /** The connection below is gone. `wsaError` 0: the peer ended in order, which is an end of data like any other. */
+  lost(wsaError: number): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    if (wsaError === 0) this.#finishReceived = true;
+    else this.#error = wsaError;
+    const error = this.#writeError();
+    for (const done of this.#queue.clear()) this.#completed.push(done);
+    this.#complete(error);
+    const done = this.#shutdownDone;
+    this.#shutdownDone = null;
+    if (done !== null) this.#owner.defer(done, WSAENOTCONN);
+    if (this.#closing) return;
+    if (!this.#negotiated) {
+      this.#ended = true;
+      this.#owner.onError(wsaError || WSAECONNRESET);
+    } else if (this.#reading) {
+      this.#owner.onDeliverable();
+    }
+  }
+
+  /**
+   * The peer's process has ended. As with TCP that is an end of data, unless it leaves bytes of ours unread: then it is a
+   * reset. `unconsumed` messages, the last ones sent, never reached it.
+   */
+  peerDied(unconsumed: number): void {
+    const consumed = (this.#sequenceSent - unconsumed) | 0;
+    const unread = ((this.#lastDataSent - consumed) | 0) > 0 || !this.#queue.isEmpty;
+    this.lost(unread || !this.#negotiated ? WSAECONNRESET : 0);
+  }
+
+  #abortWaiting(): void {
+    for (const done of this.#queue.clear()) this.#completed.push(done);
+    this.#complete(WSA_OPERATION_ABORTED);
+    const done = this.#shutdownDone;
+    this.#shutdownDone = null;
+    if (done !== null) this.#owner.defer(done, WSA_OPERATION_ABORTED);
+  }
+
+  #checkFinished(): void {
+    if (!this.#finishSent || !this.#finishReceived || this.#dead) return;
+    this.#dead = true;
+    this.#owner.onFinished();
+  }
+
+  #violate(what: string): void {
+    if (this.#dead) return;
+    this.#owner.onViolation(what);
+  }
+}

@@ -1,0 +1,124 @@
+/** One connect attempt on a SAN (section 7 of the digest), from the companion to the negotiated session. */
+
+import type { Reason } from '../diagnostics/reasons.js';
+import {
+  EventObject,
+  FD_CONNECT,
+  FD_CONNECT_BIT,
+  type Out,
+  type SOCKADDR,
+  WSAECONNREFUSED,
+  WSAECONNRESET,
+  WSAEHOSTUNREACH,
+  WSAEWOULDBLOCK,
+  WSANETWORKEVENTS,
+} from '../spi/index.js';
+import { type Companion, makeCompanion, nameLength, providerReason } from './companion.js';
+import { Connection } from './connection.js';
+import type { Carrier, Services } from './services.js';
+
+/** How an attempt ends; exactly one is called, once, and never after `cancel`. */
+export interface AttemptHandler {
+  connected(connection: Connection): void;
+  /** TCP/IP would fail as well (WSD-CON-13), or the connection was lost after it had been accepted (WSD-CON-17). */
+  failed(wsaError: number, reason: Reason): void;
+  /** TCP/IP may be tried; nothing of the attempt is left (WSD-CON-12). */
+  fallBack(reason: Reason): void;
+}
+
+/** The errors after which TCP/IP is not tried (WSD-CON-13). */
+export function isFinal(wsaError: number): boolean {
+  return wsaError === WSAECONNRESET || wsaError === WSAECONNREFUSED || wsaError === WSAEHOSTUNREACH;
+}
+
+export class ConnectAttempt {
+  readonly #services: Services;
+  readonly #carrier: Carrier;
+  readonly #local: SOCKADDR;
+  readonly #remote: SOCKADDR;
+  #handler: AttemptHandler | null;
+  #companion: Companion | null = null;
+  #connection: Connection | null = null;
+  readonly #event = new EventObject();
+  readonly #errno: Out<number> = { value: 0 };
+
+  constructor(services: Services, carrier: Carrier, local: SOCKADDR, remote: SOCKADDR, handler: AttemptHandler) {
+    this.#services = services;
+    this.#carrier = carrier;
+    this.#local = local;
+    this.#remote = remote;
+    this.#handler = handler;
+  }
+
+  /** May call the handler before it returns, but only `failed` or `fallBack`. */
+  start(): void {
+    const { table } = this.#carrier.provider;
+    const companion = makeCompanion(this.#services, this.#carrier, this.#local, this.#errno);
+    if (companion === null) {
+      this.#end(this.#errno.value, null);
+      return;
+    }
+    this.#companion = companion;
+    const { socket } = companion;
+    this.#event.onset = () => this.#services.scheduler.soon(() => this.#signalled());
+    // Selecting comes first, so that the connect is nonblocking (WSD-CON-5, WSD-CON-6).
+    if (table.WSPEventSelect(socket, this.#event, FD_CONNECT, this.#errno) !== 0) {
+      this.#end(this.#errno.value, null);
+      return;
+    }
+    const result = table.WSPConnect(socket, this.#remote, nameLength(this.#remote), null, null, null, null, this.#errno);
+    if (result === 0) this.#established();
+    else if (this.#errno.value !== WSAEWOULDBLOCK) this.#end(this.#errno.value, providerReason(this.#carrier, socket));
+  }
+
+  #signalled(): void {
+    if (this.#handler === null || this.#companion === null || this.#connection !== null) return;
+    const { socket } = this.#companion;
+    const events = new WSANETWORKEVENTS();
+    if (this.#carrier.provider.table.WSPEnumNetworkEvents(socket, this.#event, events, this.#errno) !== 0) return;
+    if ((events.lNetworkEvents & FD_CONNECT) === 0) return;
+    const error = events.iErrorCode[FD_CONNECT_BIT];
+    if (error === 0) this.#established();
+    else this.#end(error, providerReason(this.#carrier, socket));
+  }
+
+  #established(): void {
+    const { socket, handle } = this.#companion!;
+    this.#companion = null;
+    const connection = new Connection(this.#services, this.#carrier, socket, handle, true, this.#local, this.#remote);
+    this.#connection = connection;
+    connection.negotiate({
+      negotiated: () => this.#take()?.connected(connection),
+      failed: (wsaError) => this.#take()?.failed(wsaError, 'negotiation-failed'),
+    });
+  }
+
+  /** The companion goes first, whatever comes then (WSD-CON-12). */
+  #end(wsaError: number, reason: string | null): void {
+    this.#closeCompanion();
+    const handler = this.#take();
+    if (isFinal(wsaError)) handler?.failed(wsaError, 'refused');
+    else handler?.fallBack((reason ?? 'provider-error') as Reason);
+  }
+
+  #closeCompanion(): void {
+    this.#event.onset = null;
+    if (this.#companion === null) return;
+    const { socket } = this.#companion;
+    this.#companion = null;
+    this.#carrier.provider.table.WSPCloseSocket(socket, this.#errno);
+  }
+
+  #take(): AttemptHandler | null {
+    const handler = this.#handler;
+    this.#handler = null;
+    return handler;
+  }
+
+  /** WSD-CON-22: closing the companion aborts the attempt. */
+  cancel(): void {
+    this.#handler = null;
+    this.#closeCompanion();
+    this.#connection?.reset();
+  }
+}

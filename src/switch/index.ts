@@ -1,0 +1,7 @@
+/** The switch as the rest of the package sees it. */
+export * from './face.js';
+export type { PortReservation } from './ports.js';
+export type { StartFailure } from './provider-table.js';
+export type { Scheduler } from './scheduler.js';
+export type { SessionTrace } from './services.js';
+export { Switch, type SwitchOptions } from './switch.js';

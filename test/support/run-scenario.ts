@@ -1,0 +1,5 @@
+/** `node run-scenario.js NAME` runs one scenario. */
+
+import { run } from './scenarios.js';
+
+run(process.argv[2]);
