@@ -140,7 +140,7 @@ function defineSanHandle(): SanHandleConstructor {
           ? this.connection.write(chunks[0], this.#nativeSent)
           : this.connection.writev(chunks, this.#nativeSent));
       // The native layer is still inside its write and cannot take the completion now.
-      if (taken) setImmediate(finishNativeWrite, this, request);
+      if (taken) process.nextTick(finishNativeWrite, this, request);
       return 0;
     }
 

@@ -5,6 +5,11 @@
  * delivers several events in one turn of its poller, so the same has to happen between them: a program sees no difference.
  */
 
+import { AsyncResource } from 'node:async_hooks';
+import { withoutWarning } from '../providers/tcpip/native.js';
+
+const root = new AsyncResource('SOCKETSDIRECTTICKS');
+
 interface ProcessInternals {
   _tickCallback?(): void;
   /** What Node calls for an error that nobody caught; true if a listener or a domain took it. */
@@ -12,7 +17,7 @@ interface ProcessInternals {
 }
 
 const internals = process as unknown as ProcessInternals;
-const drain = internals._tickCallback;
+const drain = withoutWarning(internals._tickCallback);
 
 /** Whether this runtime can drain its tick queue on demand, as its own immediates do. */
 export const canDrain = typeof drain === 'function' && typeof internals._fatalException === 'function';
@@ -26,12 +31,18 @@ export function settle(): void {
     drain!();
     return;
   }
+  // A throw would leave the async context of its tick behind; leaving the scope restores ours.
+  while (!root.runInAsyncScope(drainCatching));
+}
+
+/** False if something was thrown. Node then leaves the rest to a later turn, but no event may overtake it. */
+function drainCatching(): boolean {
   try {
     drain!();
+    return true;
   } catch (error) {
     uncaught(error);
-    // Node leaves the rest of the queue to a later turn; the next event must still not overtake it.
-    settle();
+    return false;
   }
 }
 

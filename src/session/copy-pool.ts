@@ -7,7 +7,7 @@ import type { MemoryRegion } from '../spi/index.js';
 
 const slabSize = 65536;
 
-let slab = new ArrayBuffer(slabSize);
+let slab = Buffer.allocUnsafeSlow(slabSize).buffer as ArrayBuffer;
 let slabBytes = new Uint8Array(slab);
 let slabWords = new Int32Array(slab);
 let used = 0;
@@ -18,7 +18,7 @@ const wordLoopMax = 96;
 /** Copies `length` bytes (at most 64 KiB) at `offset`, a multiple of 4, into a Buffer of their own. */
 export function copyOut(from: MemoryRegion, offset: number, length: number): Buffer {
   if (used + length > slabSize) {
-    slab = new ArrayBuffer(slabSize);
+    slab = Buffer.allocUnsafeSlow(slabSize).buffer as ArrayBuffer;
     slabBytes = new Uint8Array(slab);
     slabWords = new Int32Array(slab);
     used = 0;

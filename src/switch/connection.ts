@@ -61,6 +61,8 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
   #negotiation: NegotiationHandler | null = null;
   #cancelTimeout: (() => void) | null = null;
   #companionOpen = true;
+  /** The peer sends no more. */
+  #ended = false;
   #lost = false;
   readonly #errno: Out<number> = { value: 0 };
   readonly #flags: Out<number> = { value: 0 };
@@ -136,7 +138,11 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
   }
 
   close(): void {
-    this.#session.close();
+    this.#session.readStop();
+    // What has arrived and was not looked at yet makes the close a reset, as with TCP: one turn shows it. Bytes that wait
+    // in the program's memory cannot wait for that.
+    if (this.#ended || this.#session.writeQueueSize > 0) this.#session.close();
+    else this.#services.scheduler.soon(() => this.#session.close());
   }
 
   reset(): void {
@@ -233,6 +239,7 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
   }
 
   onEnd(): void {
+    this.#ended = true;
     this.events?.onEnd();
   }
 

@@ -2,7 +2,7 @@
 
 import type { Reason } from '../diagnostics/reasons.js';
 import type { TcpipSocket } from '../providers/tcpip/index.js';
-import { AF_INET, AF_INET6, type Out, type SOCKADDR, WSAENETUNREACH } from '../spi/index.js';
+import { AF_INET, AF_INET6, type Out, type SOCKADDR, SOMAXCONN, WSAENETUNREACH } from '../spi/index.js';
 import { nameLength } from './companion.js';
 import { ConnectAttempt } from './connecting.js';
 import type { AcceptHandler, ConnectHandler, SwitchSocket } from './face.js';
@@ -43,11 +43,11 @@ export class Socket implements SwitchSocket {
   listen(backlog: number, handler: AcceptHandler): number {
     const errno: Out<number> = { value: 0 };
     if (this.#context.tcpip.WSPListen(this.#tcpip, backlog, errno) !== 0) return this.#tcpip.status;
-    this.#decide(this.#listenOnSan(backlog, handler));
+    this.#decide(this.#listenOnSan(handler));
     return this.reason !== 'accelerated' && this.#context.required ? networkDown : 0;
   }
 
-  #listenOnSan(backlog: number, handler: AcceptHandler): Reason {
+  #listenOnSan(handler: AcceptHandler): Reason {
     const local = this.#context.tcpip.WSPGetSockName(this.#tcpip);
     if (local === null) return 'bound-elsewhere';
     const wildcard = local.address === '0.0.0.0' || local.address === '::';
@@ -56,7 +56,9 @@ export class Socket implements SwitchSocket {
     if (typeof services === 'string') return services;
     const carriers: readonly (Carrier | null)[] = wildcard ? services.carriers : [services.routes.lookup(local)];
     for (const carrier of carriers) {
-      const listener = carrier && SanListener.open(services, carrier, local, backlog, handler);
+      // TCP answers a burst beyond the backlog by silence, and the connector tries again; a SAN refuses at once
+      // (WSD-LSN-8). No program asked for that when it chose a backlog, so it gets room for bursts.
+      const listener = carrier && SanListener.open(services, carrier, local, SOMAXCONN, handler);
       if (listener) this.#listeners.push(listener);
     }
     if (this.#listeners.length > 0) return 'accelerated';

@@ -19,8 +19,8 @@ async function run(name: string, flags: string[], env: NodeJS.ProcessEnv = {}): 
   return stdout + stderr;
 }
 
-/** Nobody listens any more when these connect: the fall-back is what they are about. */
-const withoutConnections = new Set(['refused']);
+/** These are about connects that do not get that far. */
+const withoutConnections = new Set(['refused', 'destroyWhileConnecting']);
 
 for (const name of Object.keys(scenarios)) {
   test(name, async () => {

@@ -43,12 +43,30 @@ export const fakeCounters: Readonly<typeof counters> = counters;
 /** All ends with something to deliver; one turn serves them all. */
 const ready = new Set<FakeConnection>();
 
+/** Completions of requests come before what arrives: libuv has a phase for them ahead of polling. */
+let completions: (() => void)[] = [];
+let scheduled = false;
+
+function wake(): void {
+  if (!scheduled) later(poll);
+  scheduled = true;
+}
+
 function schedule(end: FakeConnection): void {
-  if (ready.size === 0) later(poll);
   ready.add(end);
+  wake();
+}
+
+function complete(callback: () => void): void {
+  completions.push(callback);
+  wake();
 }
 
 function poll(): void {
+  scheduled = false;
+  const first = completions;
+  completions = [];
+  for (const callback of first) callback();
   const batch = [...ready];
   ready.clear();
   for (const end of batch) end.deliver();
@@ -105,12 +123,12 @@ class FakeConnection implements SanConnection {
   }
 
   #refuse(done: (wsaError: number) => void): boolean {
-    later(() => done(WSAECONNRESET));
+    complete(() => done(WSAECONNRESET));
     return false;
   }
 
   shutdown(done: (wsaError: number) => void): void {
-    later(() => {
+    complete(() => {
       if (this.#waiting.length > 0 && !this.#closed) {
         this.shutdown(done);
         return;
@@ -130,7 +148,7 @@ class FakeConnection implements SanConnection {
   #lose(): void {
     this.#error = WSAECONNRESET;
     schedule(this);
-    for (const { done } of this.#waiting.splice(0)) later(() => done(WSAECONNRESET));
+    for (const { done } of this.#waiting.splice(0)) complete(() => done(WSAECONNRESET));
   }
 
   readStart(): void {
@@ -181,7 +199,7 @@ class FakeConnection implements SanConnection {
   }
 
   #drained(): void {
-    for (const { done } of this.#waiting.splice(0)) later(() => done(0));
+    for (const { done } of this.#waiting.splice(0)) complete(() => done(0));
   }
 
   close(): void {
@@ -198,7 +216,7 @@ class FakeConnection implements SanConnection {
     this.#reading = false;
     this.#incoming = [];
     this.#incomingBytes = 0;
-    for (const { done } of this.#waiting.splice(0)) later(() => done(WSA_OPERATION_ABORTED));
+    for (const { done } of this.#waiting.splice(0)) complete(() => done(WSA_OPERATION_ABORTED));
     const { peer } = this;
     if (peer.#closed) return;
     if (abortive) {

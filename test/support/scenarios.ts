@@ -85,7 +85,7 @@ export const scenarios: Record<string, () => Promise<void>> = {
     const client = net.connect(await listen(server), '127.0.0.1');
     client.cork();
     for (const encoding of ['utf8', 'latin1', 'ascii', 'utf16le', 'hex', 'base64', 'base64url'] as const) {
-      client.write('c3a9 Zm9v é', encoding);
+      client.write(encoding === 'hex' ? 'c3a9' : 'Zm9v é', encoding);
     }
     client.write(new Uint8Array([1, 2, 3]));
     client.uncork();
@@ -172,7 +172,7 @@ export const scenarios: Record<string, () => Promise<void>> = {
     await once(client, 'close');
     const late = net.connect(port, '127.0.0.1');
     watch('late', late, lifeEvents);
-    setImmediate(() => late.destroy());
+    process.nextTick(() => late.destroy());
     await once(late, 'close');
     server.close();
   },
@@ -402,6 +402,29 @@ export const scenarios: Record<string, () => Promise<void>> = {
     server.close();
   },
 
+  async throwingTicks() {
+    process.on('uncaughtException', (error) => log('process', error.message));
+    const server = net.createServer((socket) => socket.on('data', (data) => socket.end(data)));
+    const port = await listen(server);
+    let closed = 0;
+    await new Promise<void>((resolve) => {
+      for (const word of ['a', 'b', 'c']) {
+        const client = net.connect(port, '127.0.0.1', () => client.write(word));
+        client.on('data', (data) => {
+          process.nextTick(() => {
+            throw new Error(`tick of ${data}`);
+          });
+          process.nextTick(() => log(word, 'next tick'));
+        });
+        client.on('close', () => {
+          closed += 1;
+          if (closed === 3) resolve();
+        });
+      }
+    });
+    server.close();
+  },
+
   async ticksBetweenEvents() {
     // Several sockets have data in one turn; each one's ticks and microtasks run before the next one's data.
     const server = net.createServer((socket) => socket.on('data', () => socket.end('x')));
@@ -484,7 +507,7 @@ export const scenarios: Record<string, () => Promise<void>> = {
       const body = pattern(i * 300_000, i);
       request.end(body);
       const [response] = (await once(request, 'response')) as [http.IncomingMessage];
-      log('client', (await collect(response)).equals(body), (response.socket as tls.TLSSocket).authorized);
+      log('client', (await collect(response)).equals(body), response.statusCode);
     }
     agent.destroy();
     server.closeAllConnections();

@@ -17,7 +17,7 @@ const tcpip = 'providers/tcpip';
 
 /** A provider is known to nobody but the composition root, apart from the type of the program's TCP/IP socket. */
 export const rooms: Readonly<Record<Room, RoomRule>> = {
-  'index.ts': { imports: ['net', 'compose.ts', 'switch', 'diagnostics', 'spi'] },
+  'index.ts': { imports: ['register', 'net', 'compose.ts', 'switch', 'diagnostics', 'spi'] },
   cli: { imports: ['index.ts', 'register', 'net', 'compose.ts', 'conformance', 'diagnostics', 'platform', 'spi'] },
   register: { imports: ['net', 'compose.ts', 'diagnostics', 'spi'], types: ['switch', tcpip] },
   net: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi'], types: [tcpip] },

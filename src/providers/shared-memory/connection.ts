@@ -35,6 +35,8 @@ export interface ConnectionOwner {
   readonly rdma: RdmaRegistrations;
   /** The connect that was under way has ended: 0, or a Winsock error with a reason code. */
   connectEnded(wsaError: number, reason: string | null): void;
+  /** Nobody listens at this peer any more: true if another one is being asked. */
+  connectElsewhere(): boolean;
 }
 
 type State = 'connecting' | 'cancelled' | 'connected' | 'torn-down';
@@ -200,8 +202,9 @@ export class Connection implements LinkConnection {
     this.link.release(this.id);
     if (!wanted) return;
     if (cause === REFUSED_BY_SWITCH) this.#owner.connectEnded(WSAECONNREFUSED, 'refused');
-    else if (cause === REFUSED_NO_LISTENER) this.#owner.connectEnded(WSAETIMEDOUT, 'no-listener');
-    else this.#owner.connectEnded(WSAENOBUFS, 'resources-exhausted');
+    else if (cause === REFUSED_NO_LISTENER) {
+      if (!this.#owner.connectElsewhere()) this.#owner.connectEnded(WSAETIMEDOUT, 'no-listener');
+    } else this.#owner.connectEnded(WSAENOBUFS, 'resources-exhausted');
   }
 
   /** The budget is spent: true if the request could be withdrawn, false if the acceptor's answer is on the way. */

@@ -80,6 +80,8 @@ export class PeerLink implements Pollable {
   readonly window = new PollWindow();
   awake = false;
   lastWork = 0;
+  lastReceived = 0;
+  busy = false;
   readonly #options: LinkOptions;
   readonly #words: Int32Array;
   readonly #mySleep: number;
@@ -119,6 +121,11 @@ export class PeerLink implements Pollable {
     this.#idBase = side * SLOTS;
     // Both sides must take a turn at link-up: what the peer sent before we could be woken rang no bell.
     options.poller.kick(this);
+  }
+
+  /** True if the peer has sent something that has not been looked at. */
+  get hasRecords(): boolean {
+    return !this.#dead && this.#consumer.hasRecords;
   }
 
   get isDead(): boolean {

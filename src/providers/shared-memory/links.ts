@@ -27,6 +27,18 @@ export interface LinksOptions {
 
 /** How many processes of one port a connect tries. */
 const candidatesMax = 4;
+/**
+ * The budget is counted in ticks of a timer, not read from the clock: time in which this loop itself was blocked, for
+ * example by starting a thousand connects, is not the peer's.
+ */
+const budgetTicks = 4;
+/** Microseconds for which the processes of a port are remembered; a remembered one that refuses is looked up again. */
+const entriesAge = 50_000;
+
+interface PortEntries {
+  readonly entries: readonly RendezvousEntry[];
+  readonly until: number;
+}
 
 export class Links implements LinkOwner {
   readonly #options: LinksOptions;
@@ -37,6 +49,7 @@ export class Links implements LinkOwner {
   readonly #links = new Map<string, PeerLink>();
   readonly #all = new Set<PeerLink>();
   readonly #listeners = new Map<number, SharedMemorySocket[]>();
+  readonly #ports = new Map<number, PortEntries>();
   readonly #connecting = new Map<SharedMemorySocket, number>();
   #deadlineTimer: NodeJS.Timeout | null = null;
   #published = false;
@@ -113,14 +126,26 @@ export class Links implements LinkOwner {
   /** Starts a connect: 0 if it is under way, else a Winsock error known at once, with `socket.reason` (WSD-CON-8). */
   connect(socket: SharedMemorySocket): number {
     const remote = socket.remote!;
-    if (!this.#rendezvous.has(remote.port)) return this.#fail(socket, WSAETIMEDOUT, 'no-listener');
     const candidates = this.#candidates(remote);
     if (candidates.length === 0) return this.#fail(socket, WSAETIMEDOUT, 'no-listener');
     socket.connecting = true;
-    socket.onConnectEnded = () => this.#connecting.delete(socket);
-    this.#connecting.set(socket, this.#options.now() + this.#options.connectBudget * 1000);
+    socket.onConnectEnded = () => {
+      socket.tryElsewhere = null;
+      this.#connecting.delete(socket);
+    };
+    this.#connecting.set(socket, budgetTicks);
     this.#armDeadline();
-    this.#tryCandidate(socket, candidates);
+    const tried = new Set<string>();
+    socket.tryElsewhere = () => {
+      this.#ports.delete(remote.port);
+      const next = this.#candidates(remote).find(({ token }) => !tried.has(token));
+      if (next === undefined || tried.size >= candidatesMax) return false;
+      tried.add(next.token);
+      this.#tryCandidate(socket, next);
+      return true;
+    };
+    tried.add(candidates[0].token);
+    this.#tryCandidate(socket, candidates[0]);
     return 0;
   }
 
@@ -130,20 +155,29 @@ export class Links implements LinkOwner {
   }
 
   #candidates(remote: SOCKADDR): RendezvousEntry[] {
-    const ranked = this.#rendezvous
-      .list(remote.port)
-      .map((entry) => ({
-        entry,
-        rank: matchAddress({ sa_family: remote.sa_family, address: entry.address, port: remote.port }, remote),
-        order: Math.random(),
-      }))
-      .filter(({ rank }) => rank > 0);
-    ranked.sort((a, b) => b.rank - a.rank || a.order - b.order);
-    return ranked.slice(0, candidatesMax).map(({ entry }) => entry);
+    const entries = this.#entriesOf(remote.port);
+    const ranked: { entry: RendezvousEntry; rank: number; order: number }[] = [];
+    for (const entry of entries) {
+      const rank = matchAddress({ sa_family: remote.sa_family, address: entry.address, port: remote.port }, remote);
+      if (rank > 0) ranked.push({ entry, rank, order: Math.random() });
+    }
+    if (ranked.length > 1) ranked.sort((a, b) => b.rank - a.rank || a.order - b.order);
+    return ranked.map(({ entry }) => entry);
   }
 
-  #tryCandidate(socket: SharedMemorySocket, candidates: RendezvousEntry[]): void {
-    const [candidate] = candidates;
+  /** Reading the directory costs more than the rest of a connect, so a port with listeners is remembered for a moment. */
+  #entriesOf(port: number): readonly RendezvousEntry[] {
+    const now = this.#options.now();
+    const known = this.#ports.get(port);
+    if (known !== undefined && known.until > now) return known.entries;
+    this.#ports.delete(port);
+    if (!this.#rendezvous.has(port)) return [];
+    const entries = this.#rendezvous.list(port);
+    if (entries.length > 0) this.#ports.set(port, { entries, until: now + entriesAge });
+    return entries;
+  }
+
+  #tryCandidate(socket: SharedMemorySocket, candidate: RendezvousEntry): void {
     const link = this.#links.get(candidate.token);
     if (link !== undefined) {
       this.#request(socket, link);
@@ -159,8 +193,7 @@ export class Links implements LinkOwner {
       (error: unknown) => {
         if (!socket.connecting) return;
         const reason = error instanceof PlatformError ? error.reason : 'peer-unreachable';
-        if (reason === 'no-listener' && candidates.length > 1) this.#tryCandidate(socket, candidates.slice(1));
-        else socket.connectEnded(WSAETIMEDOUT, reason);
+        if (reason !== 'no-listener' || !socket.connectElsewhere()) socket.connectEnded(WSAETIMEDOUT, reason);
       },
     );
   }
@@ -180,20 +213,34 @@ export class Links implements LinkOwner {
 
   #armDeadline(): void {
     if (this.#deadlineTimer !== null) return;
-    const tick = Math.max(1, this.#options.connectBudget / 2);
+    const tick = Math.max(1, this.#options.connectBudget / budgetTicks);
     this.#deadlineTimer = this.#root.runInAsyncScope(() => setTimeout(() => this.#checkDeadlines(), tick));
   }
 
   #checkDeadlines(): void {
     this.#deadlineTimer = null;
     const now = this.#options.now();
-    for (const [socket, deadline] of this.#connecting) {
-      if (deadline > now) continue;
+    for (const [socket, ticks] of this.#connecting) {
+      if (this.#isAlive(socket, now)) continue;
+      if (ticks > 0) {
+        this.#connecting.set(socket, ticks - 1);
+        continue;
+      }
       // If the acceptor was faster, its answer is on the way and decides; both ends must never decide differently.
       if (socket.connection === null || socket.connection.withdraw()) socket.connectEnded(WSAETIMEDOUT, 'connect-timeout');
       else this.#connecting.delete(socket);
     }
     if (this.#connecting.size > 0) this.#armDeadline();
+  }
+
+  /**
+   * A peer whose answers to others arrive is busy, not blocked, and so is one whose answer only this loop has not looked at
+   * yet: a burst of connects may take longer than the budget of one.
+   */
+  #isAlive({ connection }: SharedMemorySocket, now: number): boolean {
+    if (connection === null) return false;
+    const { link } = connection;
+    return link.hasRecords || now - link.lastReceived < this.#options.connectBudget * 1000;
   }
 
   // ---- links

@@ -12,8 +12,8 @@ export interface ConnectionRequest {
   readonly caller: SOCKADDR;
 }
 
-/** What SOMAXCONN means here (WSD-LSN-11): as much as the kernel's own limit. */
-const backlogMax = 4096;
+/** What SOMAXCONN means here (WSD-LSN-11): room for any burst that one link can bring. */
+const backlogMax = 65536;
 
 export class Listener {
   #queue: ConnectionRequest[] = [];

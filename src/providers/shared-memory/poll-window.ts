@@ -1,8 +1,9 @@
 /**
  * How long a link keeps polling after its last work: long only while messages arrive densely.
  *
- * A moving average of the gaps between received work decides. Gaps are measured from the last real work, not from the last
- * wake-up, else waking up would look like traffic. All times are microseconds.
+ * A moving average of the gaps between received work decides. A gap is the time in which there was nothing to do: it starts
+ * when the last real work was done, not at the last wake-up, else waking up would look like traffic, and not when that work
+ * was found, else a busy program would look like a quiet peer. All times are microseconds.
  */
 
 const gapMax = 5000;
@@ -25,6 +26,11 @@ export class PollWindow {
     this.#average += (gap - this.#average) / 8;
     this.#empty = 0;
     this.#update();
+  }
+
+  /** What was found has kept the program busy until `now`. */
+  busyUntil(now: number): void {
+    this.#lastWork = now;
   }
 
   /** A window has passed without any message. */

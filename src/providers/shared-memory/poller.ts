@@ -17,8 +17,15 @@ export interface Pollable {
   wake(): void;
   readonly window: PollWindow;
   awake: boolean;
-  /** Time of the last work, in microseconds of the poller's clock. */
+  /**
+   * When the link was last busy or woken, in microseconds of the poller's clock. Work ends with the turn after it, because
+   * what the program does with a message runs in between.
+   */
   lastWork: number;
+  /** When messages were last found. */
+  lastReceived: number;
+  /** Messages were found in the previous turn. */
+  busy: boolean;
 }
 
 export interface PollerOptions {
@@ -75,9 +82,16 @@ export class Poller {
   }
 
   #pollLink(link: Pollable, now: number): boolean {
+    if (link.busy) {
+      link.busy = false;
+      link.lastWork = now;
+      link.window.busyUntil(now);
+    }
     if (!link.poll()) return false;
     link.window.worked(now);
+    link.lastReceived = now;
     link.lastWork = now;
+    link.busy = true;
     return true;
   }
 

@@ -116,6 +116,14 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
 
   // ---- connecting
 
+  /** Asks another process of the port; true if there is one. */
+  tryElsewhere: (() => boolean) | null = null;
+
+  connectElsewhere(): boolean {
+    this.connection = null;
+    return this.connecting && (this.tryElsewhere?.() ?? false);
+  }
+
   connectEnded(wsaError: number, reason: string | null): void {
     if (!this.connecting) return;
     this.connecting = false;

@@ -2,7 +2,7 @@
  * The native TCP handle of Node.js, and its own functions as they were before anybody replaced them.
  *
  * Node shows the class nowhere in public. `process.binding` hands it out without creating anything; where that is refused
- * (permission model) or would warn (`--pending-deprecation`), it is taken from a socket that never gets a descriptor.
+ * (permission model), it is taken from a socket that never gets a descriptor.
  */
 
 import net from 'node:net';
@@ -67,19 +67,21 @@ export interface NativeTcp {
 /** `constants.SOCKET` of the native binding: a handle that connects. */
 export const TCP_SOCKET = 0;
 
-/** True if `process.binding` can be called without a deprecation warning. */
-export function bindingIsQuiet(): boolean {
-  if (process.env.NODE_PENDING_DEPRECATION === '1') return false;
-  const flag = '--pending-deprecation';
-  return !process.execArgv.includes(flag) && !(process.env.NODE_OPTIONS ?? '').includes(flag);
+/**
+ * The function itself where Node has wrapped it to warn of its deprecation (`--pending-deprecation`): the warning would
+ * be for something that the program has not done.
+ */
+export function withoutWarning<F>(wrapped: F): F {
+  if (typeof wrapped !== 'function') return wrapped;
+  const inner: unknown = Object.getPrototypeOf(wrapped);
+  return typeof inner === 'function' && inner !== Function.prototype ? (inner as F) : wrapped;
 }
 
 /** A member of one of Node's private bindings, or undefined. */
 export function fromBinding(module: string, name: string): unknown {
-  if (!bindingIsQuiet()) return undefined;
   try {
     const { binding } = process as unknown as { binding(name: string): Record<string, unknown> };
-    return binding.call(process, module)[name];
+    return withoutWarning(binding).call(process, module)[name];
   } catch {
     return undefined;
   }

@@ -1,0 +1,28 @@
+/** `echo-client.js CONNECT-OPTIONS [COUNT]`: sends each connection's own bytes, checks the echo, and tells of each. */
+
+import { once } from 'node:events';
+import net from 'node:net';
+import { carrier, report, reported } from './support.js';
+
+const [options, count = '1'] = process.argv.slice(2);
+
+async function one(index: number): Promise<void> {
+  const socket = net.connect({ ...(JSON.parse(options) as net.TcpNetConnectOpts) });
+  const bytes = Buffer.alloc(1024 + index, `${index},`);
+  const got: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => got.push(chunk));
+  try {
+    await once(socket, 'connect');
+    const { remoteAddress, remoteFamily, remotePort, localAddress, localPort } = socket;
+    socket.end(bytes);
+    await once(socket, 'close');
+    const same = Buffer.concat(got).equals(bytes);
+    report('echo', { ...carrier(socket), same, remoteAddress, remoteFamily, remotePort, localAddress, localPort });
+  } catch (error) {
+    const { message, code, syscall, address, port } = error as NodeJS.ErrnoException & { address: string; port: number };
+    report('failed', { ...carrier(socket), message, code, syscall, address, port });
+  }
+}
+
+await Promise.all(Array.from({ length: Number(count) }, (_, index) => one(index)));
+await reported('done');
