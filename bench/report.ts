@@ -47,13 +47,20 @@ export function formatReport(report: Report, measurements: readonly Measurement[
       rows.push([index === 0 ? measurement.title : '', label, ...cells(comparison)]);
     });
   }
-  const notes = problems(report.results).map(
-    ({ measurement, contender, status, rounds, text }) =>
-      `${status}: ${measurement}, ${contender}, ${rounds} of ${report.rounds} rounds: ${text}`,
-  );
+  const notes = problemLines(report);
   const met = report.comparisons.filter((comparison) => comparison.met === true).length;
   const judged = report.comparisons.filter((comparison) => comparison.met !== null).length;
   return [...head, '', table(rows, [0, 1, 3, 5, 7, 8, 9]), '', ...notes, `${met} of ${judged} targets met`].join('\n');
+}
+
+/** What failed or was left out; the same text is printed once, however many measurements it concerns. */
+function problemLines(report: Report): string[] {
+  const byText = new Map<string, string[]>();
+  for (const { measurement, contender, status, rounds, text } of problems(report.results)) {
+    const key = `${status}, ${rounds} of ${report.rounds} rounds: ${text}`;
+    byText.set(key, [...(byText.get(key) ?? []), `${measurement} (${contender})`]);
+  }
+  return [...byText].map(([text, who]) => `${text}\n  in ${who.join(', ')}`);
 }
 
 function cells(comparison: Comparison): string[] {

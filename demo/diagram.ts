@@ -2,7 +2,8 @@
 
 import type { Step } from './sequence.js';
 
-const WIDTH = 58;
+/** Holds the longest step with its rules. */
+const WIDTH = 60;
 
 export function diagram(steps: readonly Step[]): string {
   const found = steps.filter((step) => step.line !== null).sort((a, b) => (a.line?.t ?? 0) - (b.line?.t ?? 0));
@@ -19,11 +20,13 @@ export function diagram(steps: readonly Step[]): string {
   ].join('\n');
 }
 
-/** What happened inside another call is indented below it. */
+/** What happened inside another call is indented below it; at the right end the rules that ask for it. */
 function label(step: Step): string {
   const indent = step.inside === null ? '' : '  ';
   const times = step.count > 1 ? ` x ${step.count}` : '';
+  // The receives are pending as well, but that is what a posted buffer is; a connect that goes on deserves the remark.
   const error = step.line?.error === 'WSAEWOULDBLOCK' ? ' -> WSAEWOULDBLOCK' : '';
-  // The first query of the address list only asks how long it is; the receives stay pending until data arrive.
-  return `${indent}${step.text}${times}${error}`.slice(0, WIDTH);
+  const text = `${indent}${step.text}${times}${error}`;
+  const rules = step.rules.replaceAll('WSD-', '');
+  return text + rules.padStart(WIDTH - text.length);
 }

@@ -57,6 +57,13 @@ export function checkOrder(steps: readonly Step[]): Check[] {
     if (previous?.line != null && step.line.t < previous.line.t) {
       return { name, ok: false, detail: `came ${ms(previous.line.t - step.line.t)} before '${previous.text}'` };
     }
+    const enclosing = previous?.inside ?? null;
+    if (enclosing !== null && step.inside === null) {
+      const call = steps.find(({ id }) => id === enclosing)?.line;
+      if (call?.end !== undefined && step.line.t < call.end) {
+        return { name, ok: false, detail: `came before ${call.fn} had returned` };
+      }
+    }
     if (step.inside !== null) {
       const call = steps.find(({ id }) => id === step.inside)?.line;
       const within = call?.end !== undefined && step.line.t >= call.t && step.line.t <= call.end;
@@ -69,7 +76,13 @@ export function checkOrder(steps: readonly Step[]): Check[] {
 /** What one process can only have seen after the other had done it. */
 const causes: readonly (readonly [Side, string, Side, string, string])[] = [
   ['client', 'connect', 'server', 'accept-event', 'the request is signalled after the client has asked'],
-  ['server', 'condition', 'client', 'connect-event', 'the client learns of the acceptance after the condition function'],
+  [
+    'server',
+    'condition',
+    'client',
+    'connect-event',
+    'the client learns of the acceptance after the condition function',
+  ],
   ['client', 'posted', 'server', 'negotiation-received', 'the client has posted buffers before its message arrives'],
   ['server', 'posted', 'client', 'negotiation-received', 'the server has posted buffers before its reply arrives'],
   ['server', 'accept', 'server', 'first-data', 'the first data arrive at a socket that is accepted'],

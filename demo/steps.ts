@@ -18,9 +18,9 @@ export function startupSteps(trace: Trace): Located[] {
   const ioctl = (code: string) => all(trace, 'WSPIoctl').filter(({ detail }) => detail.startsWith(code));
   const extensions = ioctl('SIO_GET_EXTENSION_FUNCTION_POINTER');
   return [
-    step('startup', 'WSPStartupEx', 'INI-3', first(all(trace, 'WSPStartupEx'))),
-    step('first-socket', 'WSPSocket', 'SOC-5', first(all(trace, 'WSPSocket'))),
-    step('addresses', 'WSPIoctl(SIO_ADDRESS_LIST_QUERY)', 'INI-9', first(ioctl('SIO_ADDRESS_LIST_QUERY'))),
+    step('startup', 'WSPStartupEx', 'INI-2, INI-3', first(all(trace, 'WSPStartupEx'))),
+    step('helper-socket', 'WSPSocket', 'INI-11', first(all(trace, 'WSPSocket'))),
+    step('addresses', 'WSPIoctl(SIO_ADDRESS_LIST_QUERY)', 'TBL-1', first(ioctl('SIO_ADDRESS_LIST_QUERY'))),
     {
       ...step('extensions', 'WSPIoctl(SIO_GET_EXTENSION_FUNCTION_POINTER)', 'INI-12', first(extensions)),
       count: extensions.length,
@@ -32,8 +32,8 @@ export function startupSteps(trace: Trace): Located[] {
 export function listenerSteps(trace: Trace): Located[] {
   const socket = listener(trace);
   return [
-    step('listen-socket', 'WSPSocket', 'LSN-2', creation(trace, socket)),
-    step('listen-bind', 'WSPBind', 'LSN-2', first(all(trace, 'WSPBind', socket))),
+    step('listen-socket', 'WSPSocket', 'LSN-2, SOC-6', creation(trace, socket)),
+    step('listen-bind', 'WSPBind', 'SOC-13', first(all(trace, 'WSPBind', socket))),
     step('listen', 'WSPListen', 'LSN-3', first(all(trace, 'WSPListen', socket))),
     step('listen-select', 'WSPEventSelect(FD_ACCEPT)', 'LSN-4', select(trace, socket, 'FD_ACCEPT')),
   ];
@@ -70,8 +70,8 @@ function connectSteps(trace: Trace): Located[] {
   const socket = connect?.socket ?? null;
   const enumerate = first(all(trace, 'WSPEnumNetworkEvents', socket));
   return [
-    step('connect-socket', 'WSPSocket', 'CON-2', creation(trace, socket)),
-    step('connect-bind', 'WSPBind', 'CON-2', first(all(trace, 'WSPBind', socket))),
+    step('connect-socket', 'WSPSocket', 'CON-2, SOC-6', creation(trace, socket)),
+    step('connect-bind', 'WSPBind', 'SOC-13', first(all(trace, 'WSPBind', socket))),
     step('connect-select', 'WSPEventSelect(FD_CONNECT)', 'CON-5', select(trace, socket, 'FD_CONNECT')),
     step('connect', 'WSPConnect', 'CON-7, CON-9', connect),
     step('connect-event', 'WPUSetEvent (FD_CONNECT)', 'CON-10', nearest(all(trace, 'WPUSetEvent'), enumerate)),
@@ -95,7 +95,8 @@ function posting(trace: Trace, socket: number | null): Located[] {
     registered.filter((line) => line.socket === socket),
     posted,
   );
-  const message = session(trace, socket, '', 'negotiation received', '').line;
+  // From the first message on, buffers are posted again as they are used.
+  const message = first(all(trace, 'WPUCompleteOverlappedRequest', socket));
   const early = message === null ? receives : receives.filter(({ t }) => t < message.t);
   return [
     ...(registration === null ? [] : [step('registered', registration.fn, 'NEG-14', registration)]),

@@ -13,6 +13,10 @@ import { type PortReservation, type Scheduler, Switch } from './switch/index.js'
 
 /** Milliseconds; below the 250 ms after which Node.js tries the next address family. */
 const connectBudget = 50;
+/** The same where a fallback is an error: there it is no gain to give up soon, and a busy peer would look like a fault. */
+const requiredConnectBudget = 200;
+/** Milliseconds for which the end of the process may be held up. */
+const exitBudget = 1000;
 /** Milliseconds for which the host's own addresses are remembered. */
 const addressesAge = 1000;
 
@@ -25,9 +29,16 @@ export function getSwitch(): Switch {
 }
 
 function createSwitch(environment: Readonly<Record<string, string | undefined>>): Switch {
+  // Before the recorder's own end, which would otherwise come first.
+  process.on('exit', () => endWithProcess(sharedMemory));
   const trace = environment.SOCKETS_DIRECT_TRACE;
   const recorder = trace === undefined || trace === '' ? null : new Recorder(trace);
-  const sharedMemory = new SharedMemoryProvider({ environment, now: () => performance.now() * 1000, connectBudget });
+  const required = requiresSan(environment);
+  const sharedMemory = new SharedMemoryProvider({
+    environment,
+    now: () => performance.now() * 1000,
+    connectBudget: required ? requiredConnectBudget : connectBudget,
+  });
   return new Switch({
     tcpip: createTcpipProvider(),
     providers: () => [recorder === null ? sharedMemory : recorder.wrap(sharedMemory)],
@@ -35,10 +46,25 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     scheduler,
     portReservation,
     isForeign,
-    required: requiresSan(environment),
+    required,
     trace: recorder === null ? null : (step, provider, socket, detail) => recorder.session(step, provider, socket, detail),
     count,
   });
+}
+
+/** Peers take what was written as long as they read, but the process does not wait for them longer than this. */
+function endWithProcess(provider: SharedMemoryProvider): void {
+  const end = performance.now() + exitBudget;
+  const turn = (): boolean => {
+    let waiting = false;
+    for (const link of provider.links?.all ?? []) {
+      link.poll();
+      if (link.hasWaiting) waiting = true;
+    }
+    loadPlatform().schedYield();
+    return waiting;
+  };
+  instance?.endWithProcess(turn, () => performance.now() > end);
 }
 
 function requiresSan(environment: Readonly<Record<string, string | undefined>>): boolean {

@@ -92,12 +92,10 @@ function defineSanHandle(): SanHandleConstructor {
     /** The one write of the JavaScript side that can be under way, with the context of its caller. */
     #callback: WriteCallback | null = null;
     #callbackResource: AsyncResource | null = null;
-    /** The same of the native side. */
-    #writeRequest: NativeRequest | null = null;
-    #writeStatus = 0;
+    /** Those of the native side: TLS starts a write before its last one is complete when it renegotiates. */
+    readonly #writeRequests = new Set<NativeRequest>();
     #shutdownRequest: NativeRequest | null = null;
     readonly #sent = (wsaError: number): void => this.#onSent(wsaError);
-    #nativeSent: ((wsaError: number) => void) | null = null;
     #typeOfService = 0;
 
     constructor(connection: SanConnection, family: number) {
@@ -130,17 +128,19 @@ function defineSanHandle(): SanHandleConstructor {
       let bytes = 0;
       for (const chunk of chunks) bytes += chunk.length;
       this.bytesWritten += bytes;
-      this.#writeRequest = request;
+      this.#writeRequests.add(request);
       this.#requests += 1;
       this.#updateLiveness();
-      this.#nativeSent ??= (wsaError) => this.#onNativeSent(wsaError);
+      const sent = (wsaError: number): void => {
+        settle();
+        const status = this.#writeErrno(wsaError);
+        contain(() => this.finishNative(request, status), this, undefined);
+      };
       const taken =
         bytes === 0 ||
-        (chunks.length === 1
-          ? this.connection.write(chunks[0], this.#nativeSent)
-          : this.connection.writev(chunks, this.#nativeSent));
+        (chunks.length === 1 ? this.connection.write(chunks[0], sent) : this.connection.writev(chunks, sent));
       // The native layer is still inside its write and cannot take the completion now.
-      if (taken) process.nextTick(finishNativeWrite, this, request);
+      if (taken) setImmediate(finishNativeWrite, this, request);
       return 0;
     }
 
@@ -335,22 +335,11 @@ function defineSanHandle(): SanHandleConstructor {
       callback(null);
     }
 
-    #onNativeSent(wsaError: number): void {
-      settle();
-      const request = this.#writeRequest;
-      if (request === null) return;
-      this.#writeStatus = this.#writeErrno(wsaError);
-      contain(this.finishNative, this, request);
-    }
-
     /** Completes a native write, unless closing has done so. */
-    finishNative(request: NativeRequest): void {
-      if (this.#writeRequest !== request) return;
-      this.#writeRequest = null;
+    finishNative(request: NativeRequest, status: number): void {
+      if (!this.#writeRequests.delete(request)) return;
       this.#requests -= 1;
       this.#updateLiveness();
-      const status = this.#writeStatus;
-      this.#writeStatus = 0;
       this.#resource.runInAsyncScope(this.finishWrite, this, request, status);
     }
 
@@ -463,10 +452,7 @@ function defineSanHandle(): SanHandleConstructor {
 
     #closed(callback: (() => void) | undefined): void {
       this.#finishCallback(UV_ECANCELED);
-      if (this.#writeRequest !== null) {
-        this.#writeStatus = UV_ECANCELED;
-        this.finishNative(this.#writeRequest);
-      }
+      for (const request of [...this.#writeRequests]) this.finishNative(request, UV_ECANCELED);
       this.#finishShutdown(UV_ECANCELED);
       if (typeof callback === 'function') callback.call(this);
       this.#resource.emitDestroy();
@@ -491,7 +477,7 @@ function defineSanHandle(): SanHandleConstructor {
   }
 
   function finishNativeWrite(handle: Handle, request: NativeRequest): void {
-    handle.finishNative(request);
+    handle.finishNative(request, 0);
   }
 
   return Handle as unknown as SanHandleConstructor;

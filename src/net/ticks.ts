@@ -5,10 +5,7 @@
  * delivers several events in one turn of its poller, so the same has to happen between them: a program sees no difference.
  */
 
-import { AsyncResource } from 'node:async_hooks';
 import { withoutWarning } from '../providers/tcpip/native.js';
-
-const root = new AsyncResource('SOCKETSDIRECTTICKS');
 
 interface ProcessInternals {
   _tickCallback?(): void;
@@ -31,18 +28,14 @@ export function settle(): void {
     drain!();
     return;
   }
-  // A throw would leave the async context of its tick behind; leaving the scope restores ours.
-  while (!root.runInAsyncScope(drainCatching));
-}
-
-/** False if something was thrown. Node then leaves the rest to a later turn, but no event may overtake it. */
-function drainCatching(): boolean {
-  try {
-    drain!();
-    return true;
-  } catch (error) {
-    uncaught(error);
-    return false;
+  for (;;) {
+    try {
+      drain!();
+      return;
+    } catch (error) {
+      // Node leaves the rest of the queue to a later turn then, but no event may overtake it.
+      uncaught(error);
+    }
   }
 }
 
@@ -63,8 +56,13 @@ export function contain<T, A>(callback: (this: T, argument: A) => void, self: T,
   }
 }
 
+/** The module `domain` puts its property there; its domains catch only once they are entered, which is too late to ask. */
 function somebodyCatches(): boolean {
-  return process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback();
+  return (
+    process.listenerCount('uncaughtException') > 0 ||
+    process.hasUncaughtExceptionCaptureCallback() ||
+    'domain' in process
+  );
 }
 
 /** Node's own treatment, which also puts its stack of async contexts in order: a throw inside a tick leaves it behind. */

@@ -18,6 +18,8 @@ export const PAYLOAD_SIZE_MAX = 1 << 20;
 export interface SessionOffer {
   /** Receive buffers posted at this moment: the peer's initial credit (WSD-FLW-2). */
   postedBuffers: number;
+  /** Receive buffers that may be posted at most: credits beyond the initial ones tell that more have been posted. */
+  postedBuffersMax: number;
   /** Largest payload in bytes that each of them takes (WSD-NEG-7, WSD-LIM-4). */
   payloadSize: number;
 }
@@ -28,7 +30,7 @@ export function writeNegotiation(words: Int32Array, offset: number, offer: Sessi
   words[i + 1] = SESSION_VERSION;
   words[i + 2] = offer.postedBuffers;
   words[i + 3] = offer.payloadSize;
-  words[i + 4] = 0;
+  words[i + 4] = offer.postedBuffersMax;
   words[i + 5] = 0;
 }
 
@@ -39,7 +41,9 @@ export function readNegotiation(words: Int32Array, offset: number, length: numbe
   if (words[i] !== magic || words[i + 1] !== SESSION_VERSION) return null;
   const postedBuffers = words[i + 2];
   const payloadSize = words[i + 3];
-  if (postedBuffers < POSTED_BUFFERS_MIN || postedBuffers > POSTED_BUFFERS_MAX) return null;
+  const postedBuffersMax = words[i + 4];
+  if (postedBuffers < POSTED_BUFFERS_MIN || postedBuffers > postedBuffersMax) return null;
+  if (postedBuffersMax > POSTED_BUFFERS_MAX) return null;
   if (payloadSize < PAYLOAD_SIZE_MIN || payloadSize > PAYLOAD_SIZE_MAX) return null;
-  return { postedBuffers, payloadSize };
+  return { postedBuffers, postedBuffersMax, payloadSize };
 }

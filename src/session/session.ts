@@ -5,10 +5,13 @@
  * {@link SessionOwner}. Messages arrive through `receive` in posted buffers, one message a buffer, in order.
  *
  * Credits (WSD-FLW-2, WSD-FLW-3). The peer's posted buffers are the credit to send; each message takes one. Credits come
- * back in every header, and alone as soon as half of the buffers are owed. One credit is kept from data, so that credits
+ * back in every header, and alone as soon as half of the buffers are owed. Two credits are kept from data, so that credits
  * and the end of sending can always be told. Credits of data are withheld while the program does not read (WSD-FLW-9);
- * those of control messages never are. When the peer may be down to its reserve, what is owed goes back at once: else two
- * sides that are both paused and saturated could wait for each other for ever.
+ * those of control messages never are.
+ *
+ * Two sides that are both paused and saturated must neither wait for each other for ever nor send credits to and fro for
+ * ever. When the peer may be down to its reserve, what is owed for data goes back at once, which happens once for each
+ * message with data. When it may have nothing left, everything goes back, and that is two credits at least, for one taken.
  */
 
 import { WSA_OPERATION_ABORTED, WSAECONNRESET, WSAENOTCONN, WSAESHUTDOWN, type WSABUF } from '../spi/index.js';
@@ -25,6 +28,8 @@ export interface SessionWire {
   send(length: number): void;
   /** Posts a consumed receive buffer again (WSD-FLW-5). */
   repost(buffer: WSABUF): void;
+  /** Posts up to `count` more receive buffers; returns how many. */
+  postMore(count: number): number;
   /** Puts other memory into `buffer`, so that what it holds can be given to the program. */
   replaceMemory(buffer: WSABUF): void;
 }
@@ -62,8 +67,8 @@ export interface SessionOptions {
   acceptMax: number;
 }
 
-/** Credits that data leaves alone. */
-const reserve = 1;
+/** Credits that data leaves alone: one for the end of sending, and one that is always left for credits. */
+const reserve = 2;
 /** A write of at most this many bytes is gathered rather than made to wait. */
 const gatherWriteMax = 4096;
 /** Bytes delivered from the store in one turn. */
@@ -73,14 +78,17 @@ export class Session {
   readonly #wire: SessionWire;
   readonly #owner: SessionOwner;
   readonly #options: SessionOptions;
-  readonly #posted: number;
-  readonly #half: number;
+  #posted: number;
+  #half: number;
   /** Largest payload we send, in bytes. */
   #payloadMax = 0;
-  #peerPosted = 0;
+  /** Credits that the peer can ever give at one time. */
+  #creditsMax = 0;
   #credits = 0;
   /** Credits that the peer may have back now. */
   #owed = 0;
+  /** True if some of them are for data: unlike those of control messages, the peer may be waiting for them. */
+  #owedForData = false;
   /** Credits withheld for data that the program has not read. */
   #held = 0;
   #sequenceSent = 0;
@@ -90,6 +98,8 @@ export class Session {
   readonly #queue = new SendQueue();
   readonly #completed: Done[] = [];
   #flushing = false;
+  /** The program must not be called any more. */
+  #silent = false;
   #stored: Buffer[] = [];
   #storedHead = 0;
   #reading = false;
@@ -135,7 +145,7 @@ export class Session {
 
   /** True if bytes wait to be sent that the program counts as written. */
   get hasUnsent(): boolean {
-    return !this.#queue.isEmpty || (this.#finishWanted && !this.#finishSent);
+    return !this.#dead && (!this.#queue.isEmpty || (this.#finishWanted && !this.#finishSent));
   }
 
   // ---- sending
@@ -241,6 +251,10 @@ export class Session {
       this.#owner.defer(done, this.#dead ? WSAENOTCONN : WSA_OPERATION_ABORTED);
       return;
     }
+    if (this.#finishWanted) {
+      this.#owner.defer(done, WSAESHUTDOWN);
+      return;
+    }
     this.#finishWanted = true;
     this.#shutdownDone = done;
     this.#flush();
@@ -261,6 +275,7 @@ export class Session {
     if (type === TYPE_DATA) this.#lastDataSent = this.#sequenceSent;
     writeHeader(buffer.buf.words, buffer.offset, type, this.#owed, length, this.#sequenceSent);
     this.#owed = 0;
+    this.#owedForData = false;
     return buffer;
   }
 
@@ -309,13 +324,14 @@ export class Session {
 
   #complete(error: number): void {
     const completed = this.#completed;
+    if (this.#silent) completed.length = 0;
     while (completed.length > 0) completed.shift()!(error);
   }
 
   #returnCredits(): void {
     if (this.#owed === 0 || this.#credits === 0 || this.#dead || !this.#negotiated) return;
     const peerCreditsAtMost = this.#posted - this.#owed - this.#held;
-    if (this.#owed >= this.#half || peerCreditsAtMost <= reserve + 1) this.#sendControl(TYPE_CREDIT);
+    if (this.#owed >= this.#half || peerCreditsAtMost <= (this.#owedForData ? reserve : 0)) this.#sendControl(TYPE_CREDIT);
   }
 
   // ---- receiving
@@ -333,7 +349,7 @@ export class Session {
     if (words[i + 2] !== this.#sequenceReceived) return this.#violate('sequence number');
     const credits = word0 >>> 16;
     if (credits !== 0) {
-      if (this.#credits + credits > this.#peerPosted) return this.#violate('credits');
+      if (this.#credits + credits > this.#creditsMax) return this.#violate('credits');
       this.#credits += credits;
     }
     const type = word0 & 0xff;
@@ -348,6 +364,7 @@ export class Session {
     if (this.#closing) {
       // TCP answers data for a closed socket with a reset.
       this.#dead = true;
+      this.#abortWaiting();
       this.#owner.onFinished();
       return;
     }
@@ -359,11 +376,13 @@ export class Session {
       const bytes = buffer.buf.bytes;
       chunk = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + at, length);
       this.#wire.replaceMemory(buffer);
+      if (this.#posted < this.#options.offer.postedBuffersMax) this.#postMore();
     }
     this.#wire.repost(buffer);
     this.bytesReceived += length;
     if (this.#reading && this.#storedHead === this.#stored.length) {
       this.#owed++;
+      this.#owedForData = true;
       this.#returnCredits();
       this.#owner.onData(chunk);
     } else {
@@ -372,6 +391,15 @@ export class Session {
       this.#returnCredits();
     }
     if (!this.#queue.isEmpty || this.#finishWanted) this.#flush();
+  }
+
+  /** The first large payload shows that the connection carries more than small messages: it gets all its buffers. */
+  #postMore(): void {
+    const count = this.#wire.postMore(this.#options.offer.postedBuffersMax - this.#posted);
+    this.#posted += count;
+    this.#half = this.#posted >> 1;
+    this.#owed += count;
+    this.#owedForData = true;
   }
 
   #receiveControl(type: number, buffer: WSABUF, length: number): void {
@@ -393,7 +421,7 @@ export class Session {
   #receiveNegotiation(buffer: WSABUF, length: number): void {
     const offer = this.#negotiated ? null : readNegotiation(buffer.buf.words, buffer.offset + HEADER_SIZE, length);
     if (offer === null) return this.#violate('negotiation');
-    this.#peerPosted = offer.postedBuffers;
+    this.#creditsMax = offer.postedBuffersMax;
     this.#payloadMax = Math.min(offer.payloadSize, this.#options.offer.payloadSize);
     this.#credits = offer.postedBuffers;
     this.#wire.repost(buffer);
@@ -450,6 +478,7 @@ export class Session {
       budget -= chunk.length;
       this.#held--;
       this.#owed++;
+      this.#owedForData = true;
       this.#returnCredits();
       this.#owner.onData(chunk);
     }
@@ -491,6 +520,18 @@ export class Session {
     this.#complete(0);
     this.#finishWanted = true;
     this.#flush();
+  }
+
+  /**
+   * The process ends: what the program has written is still to be sent, but the program is told nothing more. It may be in
+   * the middle of a call of ours, which never goes on. `rest` comes after everything written so far.
+   */
+  endWithProcess(rest: readonly Uint8Array[]): void {
+    this.#silent = true;
+    this.#flushing = false;
+    if (rest.length > 0) this.writev(rest, () => {});
+    if (this.#closing) this.#flush();
+    else this.close();
   }
 
   /** Ends at once: nothing more is sent, and the peer sees a reset. */

@@ -26,6 +26,9 @@ export interface AttemptHandler {
   fallBack(reason: Reason): void;
 }
 
+/** Filled and read within one call. */
+const events = new WSANETWORKEVENTS();
+
 /** The errors after which TCP/IP is not tried (WSD-CON-13). */
 export function isFinal(wsaError: number): boolean {
   return wsaError === WSAECONNRESET || wsaError === WSAECONNREFUSED || wsaError === WSAEHOSTUNREACH;
@@ -74,7 +77,6 @@ export class ConnectAttempt {
   #signalled(): void {
     if (this.#handler === null || this.#companion === null || this.#connection !== null) return;
     const { socket } = this.#companion;
-    const events = new WSANETWORKEVENTS();
     if (this.#carrier.provider.table.WSPEnumNetworkEvents(socket, this.#event, events, this.#errno) !== 0) return;
     if ((events.lNetworkEvents & FD_CONNECT) === 0) return;
     const error = events.iErrorCode[FD_CONNECT_BIT];

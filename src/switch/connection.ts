@@ -24,19 +24,20 @@ import {
 import type { ConnectionEvents, SanConnection } from './face.js';
 import type { ReceiveBuffer } from './receive-buffers.js';
 import type { Carrier, Services } from './services.js';
+import type { Negotiating } from './negotiation-timeouts.js';
 import type { CompletionTarget, Handle } from './upcalls.js';
 import type { WaitingWriter } from './waiting-writes.js';
 
-/** Receive buffers that each side posts, and bytes of payload that each takes. */
-export const OFFER: SessionOffer = { postedBuffers: 32, payloadSize: 16384 };
+/** Receive buffers that each side posts at first and once a connection is busy, and bytes of payload that each takes. */
+export const OFFER: SessionOffer = { postedBuffers: 8, postedBuffersMax: 32, payloadSize: 16384 };
 
 /** Small payloads are copied out, so that a program that keeps one does not keep the buffers around it. */
 const copyMax = 4096;
 const gatherMax = 262144;
 /** What Linux's default limits let a stock socket accept: send buffer and the peer's receive buffer. */
 const acceptMax = 2_621_440;
-/** Milliseconds that an accepted connection may take to negotiate (WSD-NEG-16). */
-const negotiationTimeout = 10_000;
+/** Stands for memory until the first send. */
+const noMemory = { bytes: new Uint8Array(0), words: new Int32Array(0) };
 
 /** Told how the negotiation ends, once. */
 export interface NegotiationHandler {
@@ -44,7 +45,7 @@ export interface NegotiationHandler {
   failed(wsaError: number): void;
 }
 
-export class Connection implements SanConnection, SessionWire, SessionOwner, CompletionTarget, WaitingWriter {
+export class Connection implements SanConnection, SessionWire, SessionOwner, CompletionTarget, WaitingWriter, Negotiating {
   readonly provider: string;
   readonly localAddress: SOCKADDR;
   readonly peerAddress: SOCKADDR;
@@ -59,22 +60,20 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
   readonly #session: Session;
   readonly #initiator: boolean;
   #negotiation: NegotiationHandler | null = null;
-  #cancelTimeout: (() => void) | null = null;
   #companionOpen = true;
   /** The peer sends no more. */
   #ended = false;
   #lost = false;
-  readonly #errno: Out<number> = { value: 0 };
-  readonly #flags: Out<number> = { value: 0 };
-  readonly #sendBuffer: WSABUF = { len: 0, buf: { bytes: new Uint8Array(0), words: new Int32Array(0) }, offset: 0 };
+  readonly #errno: Out<number>;
+  readonly #sendBuffer: WSABUF = { len: 0, buf: noMemory, offset: 0 };
   readonly #sendList: readonly WSABUF[] = [this.#sendBuffer];
-  #sendOverlapped = pollOverlapped();
 
   constructor(services: Services, carrier: Carrier, socket: ProviderSocket, handle: Handle, initiator: boolean, local: SOCKADDR, peer: SOCKADDR) {
     this.#services = services;
     this.#carrier = carrier;
     this.#table = carrier.provider.table;
     this.#memory = carrier.provider.extensions.providerMemory!;
+    this.#errno = carrier.errno;
     this.#socket = socket;
     this.#initiator = initiator;
     this.provider = carrier.provider.name;
@@ -82,12 +81,13 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
     this.peerAddress = peer;
     this.#session = new Session(this, this, { offer: OFFER, initiator, copyMax, gatherMax, acceptMax });
     handle.target = this;
+    services.connections.add(this);
   }
 
   /** Posts the receive buffers, then negotiates (WSD-CON-18, WSD-NEG-1 to WSD-NEG-5). `handler` is never called before this returns. */
   negotiate(handler: NegotiationHandler): void {
     this.#negotiation = handler;
-    this.#cancelTimeout = this.#services.scheduler.later(() => this.#negotiationFailed(WSAECONNRESET), negotiationTimeout);
+    this.#services.negotiationTimeouts.add(this);
     for (let i = 0; i < OFFER.postedBuffers; i++) {
       const buffer = this.#carrier.buffers.take();
       if (buffer === null) {
@@ -102,11 +102,15 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
     }
   }
 
+  negotiationExpired(): void {
+    this.#negotiationFailed(WSAECONNRESET);
+  }
+
   #negotiationFailed(wsaError: number): void {
     const handler = this.#negotiation;
     if (handler === null) return;
     this.#negotiation = null;
-    this.#cancelTimeout?.();
+    this.#services.negotiationTimeouts.remove(this);
     this.#session.reset();
     handler.failed(wsaError);
   }
@@ -149,6 +153,16 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
     this.#session.reset();
   }
 
+  get hasUnsent(): boolean {
+    return this.#companionOpen && !this.#lost && this.#session.hasUnsent;
+  }
+
+  endWithProcess(): void {
+    const rest = this.events?.unwritten?.() ?? [];
+    this.events = null;
+    this.#session.endWithProcess(rest);
+  }
+
   // ---- the session's wire
 
   getSendBuffer(length: number): WSABUF | null {
@@ -157,14 +171,23 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
 
   send(length: number): void {
     this.#sendBuffer.len = length;
-    const overlapped = this.#sendOverlapped;
+    const overlapped = this.#carrier.sendOverlapped;
     this.#table.WSPSend(this.#socket, this.#sendList, 1, null, 0, overlapped, null, null, this.#errno);
     // Almost every send is done when WSPSend returns, and its record can be used again; others keep theirs (WSD-OVL-7).
-    if (overlapped.Internal === WSS_OPERATION_IN_PROGRESS) this.#sendOverlapped = pollOverlapped();
+    if (overlapped.Internal === WSS_OPERATION_IN_PROGRESS) this.#carrier.sendOverlapped = pollOverlapped();
   }
 
   repost(buffer: WSABUF): void {
     this.#post(buffer as ReceiveBuffer);
+  }
+
+  postMore(count: number): number {
+    for (let i = 0; i < count; i++) {
+      const buffer = this.#carrier.buffers.take();
+      if (buffer === null) return i;
+      this.#post(buffer);
+    }
+    return count;
   }
 
   replaceMemory(buffer: WSABUF): void {
@@ -173,7 +196,7 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
   }
 
   #post(buffer: ReceiveBuffer): void {
-    this.#table.WSPRecv(this.#socket, buffer.list, 1, null, this.#flags, buffer, null, null, this.#errno);
+    this.#table.WSPRecv(this.#socket, buffer.list, 1, null, this.#carrier.flags, buffer, null, null, this.#errno);
     // Anything but pending means that the operation will never be completed (WSD-OVL-6).
     if (buffer.Internal !== WSS_OPERATION_IN_PROGRESS) this.#carrier.buffers.give(buffer);
   }
@@ -206,7 +229,9 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
   #closeCompanion(): void {
     if (!this.#companionOpen) return;
     this.#companionOpen = false;
+    this.#services.connections.delete(this);
     this.#services.waitingWrites.remove(this);
+    if (this.#negotiation !== null) this.#services.negotiationTimeouts.remove(this);
     this.#table.WSPCloseSocket(this.#socket, this.#errno);
     this.onClosed?.();
     this.onClosed = null;
@@ -215,8 +240,7 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
   // ---- what the session tells
 
   onNegotiated(): void {
-    this.#cancelTimeout?.();
-    this.#cancelTimeout = null;
+    this.#services.negotiationTimeouts.remove(this);
     const { trace } = this.#services;
     if (trace !== null) {
       trace('negotiation received', this.provider, this.#socket, '');
@@ -276,7 +300,8 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
   }
 }
 
-function pollOverlapped(): WSAOVERLAPPED {
+/** A record for sends, whose outcome nobody needs to be told (WSD-OVL-7). */
+export function pollOverlapped(): WSAOVERLAPPED {
   const overlapped = new WSAOVERLAPPED();
   overlapped.hEvent = OVERLAPPED_POLL;
   return overlapped;

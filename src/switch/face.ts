@@ -19,6 +19,11 @@ export interface ConnectionEvents {
    * follows. Writes that wait fail as well, through their own callback.
    */
   onError(wsaError: number): void;
+  /**
+   * The process ends: what the program has written and its owner has not given to the connection yet, because a write
+   * waits. Nothing follows.
+   */
+  unwritten?(): readonly Uint8Array[];
 }
 
 /** An established SAN connection with its session (WSD-CON-19, WSD-ACC-26): a byte stream with half-close. */

@@ -4,7 +4,8 @@ import type { Reason } from '../diagnostics/reasons.js';
 import type { TcpipProvider, TcpipSocket } from '../providers/tcpip/index.js';
 import type { SanServiceProvider, SOCKADDR } from '../spi/index.js';
 import { HEADER_SIZE } from '../session/index.js';
-import { OFFER } from './connection.js';
+import { OFFER, pollOverlapped } from './connection.js';
+import { NegotiationTimeouts } from './negotiation-timeouts.js';
 import type { SwitchSocket } from './face.js';
 import { LocalPorts, type PortReservation } from './ports.js';
 import { isFailure, type StartFailure, startProvider } from './provider-table.js';
@@ -49,6 +50,24 @@ export class Switch {
     return new Socket({ tcpip: provider, required, isForeign, count, services: () => this.#start() }, tcpip);
   }
 
+  /**
+   * The process ends, and no event loop turns any more. With TCP the kernel goes on sending what a program has written; here
+   * the connections have to do it before the end. `turn` lets the providers work and tells whether messages still wait for
+   * wire; `expired` ends the attempt.
+   */
+  endWithProcess(turn: () => boolean, expired: () => boolean): void {
+    if (this.#services === null || typeof this.#services === 'string') return;
+    const connections = [...this.#services.connections];
+    if (!connections.some(({ hasUnsent }) => hasUnsent)) return;
+    for (const connection of connections) connection.endWithProcess();
+    let unsent = connections;
+    do {
+      const waiting = turn();
+      unsent = unsent.filter(({ hasUnsent }) => hasUnsent);
+      if (unsent.length === 0 && !waiting) return;
+    } while (!expired());
+  }
+
   /** WSD-INI-1, WSD-INI-2. A provider that fails is left out, and the others go on (WSD-INI-18). */
   #start(): Services | Reason {
     this.#services ??= this.#startProviders();
@@ -71,7 +90,13 @@ export class Switch {
       }
       const { providerMemory } = started.extensions;
       if (providerMemory === null) continue;
-      const carrier = { provider: started, buffers: new ReceiveBuffers(providerMemory, HEADER_SIZE + OFFER.payloadSize) };
+      const carrier: Carrier = {
+        provider: started,
+        buffers: new ReceiveBuffers(providerMemory, HEADER_SIZE + OFFER.payloadSize),
+        errno: { value: 0 },
+        flags: { value: 0 },
+        sendOverlapped: pollOverlapped(),
+      };
       carriers.push(carrier);
       routes.add(carrier, started.addresses);
     }
@@ -84,6 +109,8 @@ export class Switch {
       carriers,
       routes,
       waitingWrites: new WaitingWrites(scheduler),
+      negotiationTimeouts: new NegotiationTimeouts(scheduler),
+      connections: new Set(),
       trace,
       required,
       count,

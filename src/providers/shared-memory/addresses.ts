@@ -1,5 +1,6 @@
 /** Addresses that this provider serves: those of the own host, each for itself, and 127.0.0.0/8 (DESIGN: 7). */
 
+import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { AF_INET, AF_INET6, type SOCKADDR, type SOCKET_ADDRESS } from '../../spi/index.js';
 import { addressBytes } from './records.js';
@@ -21,9 +22,16 @@ export function hostAddresses(): SOCKET_ADDRESS[] {
   return list;
 }
 
+/** True if the text is an address of the family that the name claims. */
+export function isAddress({ sa_family, address }: SOCKADDR): boolean {
+  const version = isIP(address);
+  return version !== 0 && sa_family === (version === 4 ? AF_INET : AF_INET6);
+}
+
 /** How well a bound address matches a called one: 2 exactly, 1 as a wildcard, 0 not. Dual-stack `::` takes both families. */
-export function matchAddress(bound: SOCKADDR, called: SOCKADDR): number {
-  if (bound.address === '0.0.0.0') return called.sa_family === AF_INET ? 1 : 0;
-  if (bound.address === '::') return 1;
-  return addressBytes(bound.address).equals(addressBytes(called.address)) ? 2 : 0;
+export function matchAddress(bound: string, called: SOCKADDR): number {
+  if (bound === called.address) return 2;
+  if (bound === '0.0.0.0') return called.sa_family === AF_INET ? 1 : 0;
+  if (bound === '::') return 1;
+  return addressBytes(bound).equals(addressBytes(called.address)) ? 2 : 0;
 }

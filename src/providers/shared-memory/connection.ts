@@ -29,6 +29,9 @@ const privateSize = 256;
 /** Up to this size a loop over words is cheaper than making the view that `set` needs. */
 const wordLoopMax = 96;
 
+/** Posted buffers for which there is room at first; a power of two. */
+const initialCapacity = 16;
+
 /** Who owns a connection: its socket. */
 export interface ConnectionOwner {
   readonly switchHandle: SwitchHandle;
@@ -54,8 +57,8 @@ export class Connection implements LinkConnection {
   /** After the link was lost: messages that the peer never took. */
   unconsumed = 0;
   #closeSent = false;
-  #overlapped: (WSAOVERLAPPED | null)[] = new Array(64).fill(null);
-  #buffers: (WSABUF | null)[] = new Array(64).fill(null);
+  #overlapped: (WSAOVERLAPPED | null)[] = new Array(initialCapacity).fill(null);
+  #buffers: (WSABUF | null)[] = new Array(initialCapacity).fill(null);
   #first = 0;
   #count = 0;
   #privateMessage: { memory: MemoryRegion; length: number } | null = null;
@@ -82,12 +85,8 @@ export class Connection implements LinkConnection {
   /** Posts a buffer. What arrived before comes first, one message a buffer (WSD-NEG-10). */
   post(buffer: WSABUF, overlapped: WSAOVERLAPPED): void {
     overlapped.Internal = WSS_OPERATION_IN_PROGRESS;
-    const early = this.#privateMessage;
-    if (early !== null && this.#count === 0) {
-      this.#privateMessage = null;
-      // The caller must have its answer before the completion: it may still be posting.
-      setImmediate(() => this.#fill(early.memory, 0, early.length));
-    }
+    // The caller must have its answer before the completion: it may still be posting.
+    if (this.#privateMessage !== null && this.#count === 0) setImmediate(() => this.#handOver());
     if (this.#count === this.#buffers.length) this.#grow();
     const at = (this.#first + this.#count) & (this.#buffers.length - 1);
     this.#overlapped[at] = overlapped;
@@ -111,6 +110,7 @@ export class Connection implements LinkConnection {
 
   receive(region: MemoryRegion, offset: number, length: number): void {
     if (this.#state !== 'connected') return;
+    if (this.#privateMessage !== null) this.#handOver();
     if (this.#count > 0) this.#fill(region, offset, length);
     else if (this.#privateMessage === null && length <= privateSize) this.#keep(region, offset, length);
     else this.violate();
@@ -121,6 +121,14 @@ export class Connection implements LinkConnection {
     const bytes = new Uint8Array(memory);
     bytes.set(region.bytes.subarray(offset, offset + length));
     this.#privateMessage = { memory: { bytes, words: new Int32Array(memory) }, length };
+  }
+
+  /** The private message comes before any other (WSD-NEG-10). */
+  #handOver(): void {
+    const early = this.#privateMessage;
+    if (early === null || this.#count === 0) return;
+    this.#privateMessage = null;
+    this.#fill(early.memory, 0, early.length);
   }
 
   #fill(region: MemoryRegion, offset: number, length: number): void {
@@ -141,8 +149,10 @@ export class Connection implements LinkConnection {
       const target = buffer.buf.words;
       let i = offset >> 2;
       let j = buffer.offset >> 2;
-      const end = i + ((length + 3) >> 2);
+      const end = i + (length >> 2);
       while (i < end) target[j++] = source[i++];
+      // Nothing behind the message is written: the memory there is the program's.
+      for (let k = length & ~3; k < length; k++) buffer.buf.bytes[buffer.offset + k] = region.bytes[offset + k];
     } else {
       buffer.buf.bytes.set(region.bytes.subarray(offset, offset + length), buffer.offset);
     }
@@ -164,7 +174,12 @@ export class Connection implements LinkConnection {
     }
   }
 
+  sent(overlapped: WSAOVERLAPPED, wsaError: number, bytes: number): void {
+    this.#complete(overlapped, wsaError, bytes);
+  }
+
   #completeAll(error: number): void {
+    this.link.endSends(this.id, this, error);
     while (this.#count > 0) {
       const at = this.#first;
       const overlapped = this.#overlapped[at]!;
@@ -198,6 +213,10 @@ export class Connection implements LinkConnection {
 
   refused(cause: number): void {
     const wanted = this.#state === 'connecting';
+    if (!wanted && this.#state !== 'cancelled') {
+      this.violate();
+      return;
+    }
     this.#state = 'torn-down';
     this.link.release(this.id);
     if (!wanted) return;
@@ -236,6 +255,11 @@ export class Connection implements LinkConnection {
     if (this.#initiator) this.link.release(this.id);
     else this.link.forget(this.id);
     this.#tearDown(WSAECONNRESET);
+    if (this.#state === 'connecting') {
+      // Neither accepted nor refused: no correct peer does that.
+      this.#state = 'torn-down';
+      this.#owner.connectEnded(WSAETIMEDOUT, 'peer-protocol');
+    }
   }
 
   linkLost(unconsumed: number): void {

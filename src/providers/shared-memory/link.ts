@@ -36,6 +36,8 @@ export interface LinkConnection {
   receive(region: MemoryRegion, offset: number, length: number): void;
   /** The peer writes into RDMA memory. Both arguments lie in shared memory. */
   rdmaWrite(descriptor: Uint8Array, offset: number, data: Uint8Array): void;
+  /** A send that had to wait for wire has ended: 0, or a Winsock error. */
+  sent(overlapped: WSAOVERLAPPED, wsaError: number, bytes: number): void;
   accepted(): void;
   refused(cause: number): void;
   /** The peer has closed: tear down (WSD-CLS-8). */
@@ -121,6 +123,11 @@ export class PeerLink implements Pollable {
     this.#idBase = side * SLOTS;
     // Both sides must take a turn at link-up: what the peer sent before we could be woken rang no bell.
     options.poller.kick(this);
+  }
+
+  /** Messages wait for room in the ring. */
+  get hasWaiting(): boolean {
+    return !this.#dead && this.#spilled.length > 0;
   }
 
   /** True if the peer has sent something that has not been looked at. */
@@ -248,7 +255,7 @@ export class PeerLink implements Pollable {
   begin(length: number, buffer: WSABUF): void {
     buffer.len = length;
     if (this.#spilled.length === 0) {
-      const offset = this.#producer.begin(length);
+      const offset = this.#roomInRing(length);
       if (offset >= 0) {
         this.#reserved = offset;
         buffer.buf = this.#producer.region;
@@ -262,6 +269,16 @@ export class PeerLink implements Pollable {
     this.#spillBuffer = { id: 0, region, length, overlapped: null };
     buffer.buf = region;
     buffer.offset = 0;
+  }
+
+  #roomInRing(length: number): number {
+    try {
+      return this.#producer.begin(length);
+    } catch (error) {
+      if (!(error instanceof RingViolation)) throw error;
+      // Whoever sends is not to blame: the message waits, and the next turn ends the link.
+      return -1;
+    }
   }
 
   /** Sends what `begin` made room for. False: it waits for wire, and `overlapped` is completed later. */
@@ -295,29 +312,45 @@ export class PeerLink implements Pollable {
 
   #wakePeer(): void {
     // Only who takes the word from non-zero to zero rings, so one sleep costs one bell.
-    if (Atomics.exchange(this.#words, this.#peerSleep, 0) === 0) return;
+    if (this.#dead || Atomics.exchange(this.#words, this.#peerSleep, 0) === 0) return;
     this.counters.bells++;
     this.#options.ringDoorbell();
   }
 
   #sendSpilled(): boolean {
     let sent = 0;
-    const spilled = this.#spilled;
-    for (; sent < spilled.length; sent++) {
-      const { id, region, length, overlapped } = spilled[sent];
-      const offset = this.#producer.begin(length);
-      if (offset < 0) break;
-      this.#producer.region.bytes.set(region.bytes.subarray(0, length), offset);
-      this.#producer.commit(offset, length, id);
-      if (overlapped !== null) {
-        overlapped.InternalHigh = length;
-        overlapped.Internal = 0;
+    try {
+      for (; this.#spilled.length > 0; sent++) {
+        const { id, region, length, overlapped } = this.#spilled[0];
+        const offset = this.#producer.begin(length);
+        if (offset < 0) break;
+        this.#producer.region.bytes.set(region.bytes.subarray(0, length), offset);
+        this.#producer.commit(offset, length, id);
+        this.#spilled.shift();
+        // Last, because whoever is told may send, close, or throw.
+        if (overlapped !== null) this.#connectionOf(id)?.sent(overlapped, 0, length);
       }
+    } finally {
+      if (sent > 0) this.#notify();
     }
-    if (sent === 0) return false;
-    spilled.splice(0, sent);
-    this.#notify();
-    return true;
+    return sent > 0;
+  }
+
+  #connectionOf(id: number): LinkConnection | undefined {
+    const slot = id & (SLOTS - 1);
+    return id - slot === this.#idBase ? this.#mine[slot] : this.#peers[slot];
+  }
+
+  /** Ends the sends of a connection that wait for wire. What they carry is sent nevertheless, unless the link is gone. */
+  endSends(id: number, connection: LinkConnection, wsaError: number): void {
+    if (this.#spilled.length === 0) return;
+    const waiting: WSAOVERLAPPED[] = [];
+    for (const spilled of this.#spilled) {
+      if (spilled.id !== id || spilled.overlapped === null) continue;
+      waiting.push(spilled.overlapped);
+      spilled.overlapped = null;
+    }
+    for (const overlapped of waiting) connection.sent(overlapped, wsaError, 0);
   }
 
   // ---- the poller's side
@@ -373,8 +406,7 @@ export class PeerLink implements Pollable {
       this.#controlRecord(region, offset, length);
       return;
     }
-    const slot = id & (SLOTS - 1);
-    const connection = id - slot === this.#idBase ? this.#mine[slot] : this.#peers[slot];
+    const connection = this.#connectionOf(id);
     if (connection === undefined || id >>> 0 >= 2 * SLOTS) throw new RingViolation('message for no connection');
     connection.receive(region, offset, length);
   }
@@ -397,14 +429,15 @@ export class PeerLink implements Pollable {
     }
     const connection = mine ? this.#mine[slot] : this.#peers[slot];
     if (connection === undefined) throw new RingViolation('control record for no connection');
+    if (mine && this.#generations[slot] !== generation) throw new RingViolation('control record for another connection');
     if (type === RECORD_RDMA_WRITE && length > RDMA_WRITE_SIZE) {
       const { bytes } = region;
       connection.rdmaWrite(bytes.subarray(offset + 16, offset + 32), words[i + 3], bytes.subarray(offset + RDMA_WRITE_SIZE, offset + length));
     } else if (type === RECORD_CLOSE) {
       connection.closedByPeer();
-    } else if (type === RECORD_ACCEPT && mine && this.#generations[slot] === generation) {
+    } else if (type === RECORD_ACCEPT && mine) {
       connection.accepted();
-    } else if (type === RECORD_REFUSE && mine && length === REFUSE_SIZE && this.#generations[slot] === generation) {
+    } else if (type === RECORD_REFUSE && mine && length === REFUSE_SIZE) {
       connection.refused(words[i + 3]);
     } else {
       throw new RingViolation('control record out of place');
@@ -424,20 +457,21 @@ export class PeerLink implements Pollable {
   }
 
   #finish(cause: string): void {
+    // Somebody who was told of what was drained may have ended the link already.
+    if (this.#dead) return;
     this.#dead = true;
     this.#options.poller.remove(this);
     const unconsumed = new Map<LinkConnection, number>();
     const count = (id: number) => {
-      const slot = id & (SLOTS - 1);
-      const connection = id - slot === this.#idBase ? this.#mine[slot] : this.#peers[slot];
+      const connection = this.#connectionOf(id);
       if (connection !== undefined) unconsumed.set(connection, (unconsumed.get(connection) ?? 0) + 1);
     };
     this.#producer.forEachUnconsumed(count);
     for (const { id } of this.#spilled) count(id);
-    this.#spilled = [];
     for (const table of [this.#mine, this.#peers]) {
       for (const connection of table.splice(0)) connection?.linkLost(unconsumed.get(connection) ?? 0);
     }
+    this.#spilled = [];
     this.#connections = 0;
     this.#options.owner.ended(this, cause);
   }

@@ -13,7 +13,7 @@ import { type LinkOwner, PeerLink } from './link.js';
 import { Poller } from './poller.js';
 import { REFUSED_NO_LISTENER } from './records.js';
 import { Rendezvous, type RendezvousEntry } from './rendezvous.js';
-import type { SharedMemorySocket } from './socket.js';
+import type { Connector, SharedMemorySocket } from './socket.js';
 
 export interface LinksOptions {
   platform: Platform;
@@ -40,7 +40,7 @@ interface PortEntries {
   readonly until: number;
 }
 
-export class Links implements LinkOwner {
+export class Links implements LinkOwner, Connector {
   readonly #options: LinksOptions;
   readonly #rendezvous: Rendezvous;
   readonly #endpoint: LinkEndpoint;
@@ -112,7 +112,7 @@ export class Links implements LinkOwner {
     let best: SharedMemorySocket | null = null;
     let bestRank = 0;
     for (const socket of this.#listeners.get(callee.port) ?? []) {
-      const rank = matchAddress(socket.local!, callee);
+      const rank = matchAddress(socket.local!.address, callee);
       if (rank > bestRank) {
         best = socket;
         bestRank = rank;
@@ -129,24 +129,26 @@ export class Links implements LinkOwner {
     const candidates = this.#candidates(remote);
     if (candidates.length === 0) return this.#fail(socket, WSAETIMEDOUT, 'no-listener');
     socket.connecting = true;
-    socket.onConnectEnded = () => {
-      socket.tryElsewhere = null;
-      this.#connecting.delete(socket);
-    };
+    socket.connector = this;
     this.#connecting.set(socket, budgetTicks);
     this.#armDeadline();
-    const tried = new Set<string>();
-    socket.tryElsewhere = () => {
-      this.#ports.delete(remote.port);
-      const next = this.#candidates(remote).find(({ token }) => !tried.has(token));
-      if (next === undefined || tried.size >= candidatesMax) return false;
-      tried.add(next.token);
-      this.#tryCandidate(socket, next);
-      return true;
-    };
-    tried.add(candidates[0].token);
     this.#tryCandidate(socket, candidates[0]);
     return 0;
+  }
+
+  connectEnded(socket: SharedMemorySocket): void {
+    this.#connecting.delete(socket);
+  }
+
+  tryElsewhere(socket: SharedMemorySocket): boolean {
+    const remote = socket.remote!;
+    socket.tried ??= [];
+    socket.tried.push(socket.asked);
+    this.#ports.delete(remote.port);
+    const next = this.#candidates(remote).find(({ token }) => !socket.tried!.includes(token));
+    if (next === undefined || socket.tried.length >= candidatesMax) return false;
+    this.#tryCandidate(socket, next);
+    return true;
   }
 
   #fail(socket: SharedMemorySocket, error: number, reason: string): number {
@@ -158,7 +160,7 @@ export class Links implements LinkOwner {
     const entries = this.#entriesOf(remote.port);
     const ranked: { entry: RendezvousEntry; rank: number; order: number }[] = [];
     for (const entry of entries) {
-      const rank = matchAddress({ sa_family: remote.sa_family, address: entry.address, port: remote.port }, remote);
+      const rank = matchAddress(entry.address, remote);
       if (rank > 0) ranked.push({ entry, rank, order: Math.random() });
     }
     if (ranked.length > 1) ranked.sort((a, b) => b.rank - a.rank || a.order - b.order);
@@ -178,6 +180,7 @@ export class Links implements LinkOwner {
   }
 
   #tryCandidate(socket: SharedMemorySocket, candidate: RendezvousEntry): void {
+    socket.asked = candidate.token;
     const link = this.#links.get(candidate.token);
     if (link !== undefined) {
       this.#request(socket, link);

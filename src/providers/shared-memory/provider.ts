@@ -62,7 +62,7 @@ import {
   XP1_GUARANTEED_ORDER,
   XP1_MESSAGE_ORIENTED,
 } from '../../spi/index.js';
-import { hostAddresses, matchAddress } from './addresses.js';
+import { hostAddresses, isAddress, matchAddress } from './addresses.js';
 import { Connection } from './connection.js';
 import { extensionFunction } from './extensions.js';
 import { MESSAGE_SIZE_MAX } from './limits.js';
@@ -206,14 +206,13 @@ export class SharedMemoryProvider implements SanServiceProvider {
   #forget(s: SharedMemorySocket, lpErrno: Out<number>): void {
     s.closed = true;
     this.#sockets.delete(s);
-    s.registrations.clear();
-    s.rdma.clear();
+    s.forgetMemory();
     this.#upcalls!.WPUCloseSocketHandle(s.switchHandle, lpErrno);
   }
 
   #bind(s: SharedMemorySocket, name: SOCKADDR): number {
     if (s.local !== null) return WSAEINVAL;
-    if (name.sa_family !== AF_INET && name.sa_family !== AF_INET6) return WSAEFAULT;
+    if (name.sa_family !== s.family || !isAddress(name)) return WSAEFAULT;
     if (name.port <= 0 || name.port > 65535) return WSAEFAULT;
     if (name.address !== '0.0.0.0' && name.address !== '::' && !this.#isLocal(name)) return WSAEADDRNOTAVAIL;
     s.local = { ...name };
@@ -222,14 +221,16 @@ export class SharedMemoryProvider implements SanServiceProvider {
 
   #isLocal(name: SOCKADDR): boolean {
     if (name.sa_family === AF_INET && name.address.startsWith('127.')) return true;
-    return hostAddresses().some(({ lpSockaddr }) => matchAddress(lpSockaddr, name) === 2);
+    return hostAddresses().some(({ lpSockaddr }) => matchAddress(lpSockaddr.address, name) === 2);
   }
 
   #connect(s: SharedMemorySocket, name: SOCKADDR): number {
     if (s.listener !== null || s.local === null) return WSAEINVAL;
     if (s.connecting) return WSAEALREADY;
     if (s.connection !== null) return WSAEISCONN;
-    if (name.port === 0) return WSAEADDRNOTAVAIL;
+    if (name.sa_family !== s.family) return WSAEAFNOSUPPORT;
+    if (!isAddress(name)) return WSAEFAULT;
+    if (name.port <= 0 || name.port > 65535) return WSAEADDRNOTAVAIL;
     s.remote = { ...name };
     return this.#links!.connect(s) || WSAEWOULDBLOCK;
   }
@@ -254,8 +255,11 @@ export class SharedMemoryProvider implements SanServiceProvider {
   }
 
   #close(s: SharedMemorySocket, lpErrno: Out<number>): void {
+    // At once: those who are told of aborted operations may call again.
+    s.closed = true;
     s.connecting = false;
-    s.onConnectEnded?.();
+    s.connector?.connectEnded(s);
+    s.connector = null;
     if (s.listener !== null) {
       this.#links!.removeListener(s);
       s.listener.close();
@@ -363,7 +367,7 @@ export class SharedMemoryProvider implements SanServiceProvider {
       const socket = this.#check(s, lpErrno);
       if (socket === null) return SOCKET_ERROR;
       const connection = socket.connection;
-      const error = socket.dataError;
+      const error = count > 0 ? socket.dataError : WSAEINVAL;
       if (error !== 0 || connection === null) {
         lpErrno.value = error;
         return SOCKET_ERROR;
@@ -391,7 +395,8 @@ export class SharedMemoryProvider implements SanServiceProvider {
     WSPSetSockOpt: (s, _level, _name, _value, _length, lpErrno) => this.#result(s, lpErrno, () => WSAENOPROTOOPT),
     WSPSocket: (af, type, protocol, _info, _group, flags, lpErrno) => {
       let error = 0;
-      if (af !== AF_INET && af !== AF_INET6) error = WSAEAFNOSUPPORT;
+      if (this.#starts === 0) error = WSANOTINITIALISED;
+      else if (af !== AF_INET && af !== AF_INET6) error = WSAEAFNOSUPPORT;
       else if (type !== SOCK_STREAM) error = WSAESOCKTNOSUPPORT;
       else if (protocol !== IPPROTO_TCP) error = WSAEPROTONOSUPPORT;
       else if ((flags & WSA_FLAG_OVERLAPPED) === 0) error = WSAEINVAL;

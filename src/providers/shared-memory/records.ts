@@ -12,7 +12,7 @@
  * the next.
  */
 
-import { isIPv4 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import { AF_INET, AF_INET6, type SOCKADDR } from '../../spi/index.js';
 
 export const RECORD_CONNECT = 1;
@@ -53,7 +53,7 @@ function writeAddress(words: Int32Array, i: number, address: SOCKADDR): void {
 
 const byteCache = new Map<string, Buffer>();
 
-/** 16 bytes of a textual address. The few that a process uses are kept. */
+/** 16 bytes of a textual address, none if it is not one. The few that a process uses are kept. */
 export function addressBytes(text: string): Buffer {
   let bytes = byteCache.get(text);
   if (bytes === undefined) {
@@ -73,6 +73,8 @@ function parseAddress(text: string): Buffer {
     });
     return bytes;
   }
+  // Text of rendezvous entries comes from others.
+  if (!isIPv6(text)) return Buffer.alloc(0);
   const lastColon = text.lastIndexOf(':');
   const tail = text.slice(lastColon + 1);
   let groups = text;
@@ -93,7 +95,8 @@ function parseAddress(text: string): Buffer {
 }
 
 function formatAddress(family: number, bytes: Buffer): string {
-  if (family === AF_INET) return `${bytes[12]}.${bytes[13]}.${bytes[14]}.${bytes[15]}`;
+  const dotted = `${bytes[12]}.${bytes[13]}.${bytes[14]}.${bytes[15]}`;
+  if (family === AF_INET) return dotted;
   const groups: number[] = [];
   for (let k = 0; k < 8; k++) groups.push(bytes.readUInt16BE(2 * k));
   let best = -1;
@@ -106,6 +109,9 @@ function formatAddress(family: number, bytes: Buffer): string {
       bestLength = n;
     }
   }
+  // As inet_ntop writes embedded IPv4 addresses.
+  if (best === 0 && bestLength === 6) return `::${dotted}`;
+  if (best === 0 && bestLength === 5 && groups[5] === 0xffff) return `::ffff:${dotted}`;
   const text = (part: number[]) => part.map((group) => group.toString(16)).join(':');
   if (best < 0) return text(groups);
   return `${text(groups.slice(0, best))}::${text(groups.slice(best + bestLength))}`;

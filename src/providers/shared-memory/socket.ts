@@ -11,17 +11,23 @@ import {
   type SOCKADDR,
   type SwitchHandle,
   OVERLAPPED_POLL,
-  WSAECONNABORTED,
   WSAEINVAL,
   WSAENOTCONN,
   type WSAOVERLAPPED,
   type WSABUF,
-  WSANETWORKEVENTS,
+  type WSANETWORKEVENTS,
   type WSPUPCALLTABLEEX,
 } from '../../spi/index.js';
 import type { Connection, ConnectionOwner } from './connection.js';
 import type { Listener } from './listener.js';
 import { RdmaRegistrations, Registrations } from './memory.js';
+
+/** Looks after connects under way. */
+export interface Connector {
+  connectEnded(socket: SharedMemorySocket): void;
+  /** Asks another process of the port; false if there is none. */
+  tryElsewhere(socket: SharedMemorySocket): boolean;
+}
 
 export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
   readonly #upcalls: WSPUPCALLTABLEEX;
@@ -36,22 +42,41 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
   closed = false;
   /** Reason code of the last failure. */
   reason: string | null = null;
-  readonly registrations = new Registrations();
-  readonly rdma = new RdmaRegistrations();
+  #registrations: Registrations | null = null;
+  #rdma: RdmaRegistrations | null = null;
   /** Outgoing buffer from WSPGetSendBuffer that awaits its WSPSend. */
   sendBuffer: WSABUF | null = null;
   /** Bytes that a gathering WSPSend has put on the wire itself; 0 otherwise. */
   sendLength = 0;
-  /** Called when a connect ends, by whatever way. */
-  onConnectEnded: (() => void) | null = null;
+  /** Who looks after the connect under way. */
+  connector: Connector | null = null;
   #event: EventObject | null = null;
   #mask = 0;
-  readonly #record = new WSANETWORKEVENTS();
+  /** Events that have occurred, with their errors (WSD-EVT-4). */
+  #occurred = 0;
+  #acceptError = 0;
+  #connectError = 0;
   readonly #errno: Out<number> = { value: 0 };
 
   constructor(upcalls: WSPUPCALLTABLEEX, family: number) {
     this.#upcalls = upcalls;
     this.family = family;
+  }
+
+  get registrations(): Registrations {
+    this.#registrations ??= new Registrations();
+    return this.#registrations;
+  }
+
+  get rdma(): RdmaRegistrations {
+    this.#rdma ??= new RdmaRegistrations();
+    return this.#rdma;
+  }
+
+  /** Forgets all memory of the socket. */
+  forgetMemory(): void {
+    this.#registrations?.clear();
+    this.#rdma?.clear();
   }
 
   get spi(): 'ProviderSocket' {
@@ -61,7 +86,7 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
   /** Why a data call cannot be made; 0 if it can. */
   get dataError(): number {
     if (this.connection === null || this.connecting) return WSAENOTCONN;
-    return this.connection.isConnected ? 0 : this.connection.error || WSAECONNABORTED;
+    return this.connection.isConnected ? 0 : this.connection.error || WSAENOTCONN;
   }
 
   /** Ends a send that is done as far as this side is concerned. */
@@ -83,14 +108,15 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
     if ((mask & ~(FD_ACCEPT | FD_CONNECT)) !== 0 || (mask !== 0 && event === null)) return WSAEINVAL;
     this.#event = mask === 0 ? null : event;
     this.#mask = mask;
-    if ((this.#record.lNetworkEvents & mask) !== 0) this.#signal();
+    if ((this.#occurred & mask) !== 0) this.#signal();
     return 0;
   }
 
   /** Records an event with its error and signals (WSD-EVT-4). */
   recordEvent(event: number, error: number): void {
-    this.#record.lNetworkEvents |= event;
-    this.#record.iErrorCode[event === FD_ACCEPT ? FD_ACCEPT_BIT : FD_CONNECT_BIT] = error;
+    this.#occurred |= event;
+    if (event === FD_ACCEPT) this.#acceptError = error;
+    else this.#connectError = error;
     if ((this.#mask & event) !== 0) this.#signal();
   }
 
@@ -100,12 +126,13 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
 
   /** Copies and clears the record and resets the event, in one step (WSD-EVT-6, WSD-EVT-7). */
   enumerate(event: EventObject | null, events: WSANETWORKEVENTS): void {
-    events.lNetworkEvents = this.#record.lNetworkEvents;
-    for (let i = 0; i < events.iErrorCode.length; i++) {
-      events.iErrorCode[i] = this.#record.iErrorCode[i];
-      this.#record.iErrorCode[i] = 0;
-    }
-    this.#record.lNetworkEvents = 0;
+    events.lNetworkEvents = this.#occurred;
+    events.iErrorCode.fill(0);
+    events.iErrorCode[FD_ACCEPT_BIT] = this.#acceptError;
+    events.iErrorCode[FD_CONNECT_BIT] = this.#connectError;
+    this.#occurred = 0;
+    this.#acceptError = 0;
+    this.#connectError = 0;
     if (event !== null) this.#upcalls.WPUResetEvent(event, this.#errno);
   }
 
@@ -116,20 +143,22 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
 
   // ---- connecting
 
-  /** Asks another process of the port; true if there is one. */
-  tryElsewhere: (() => boolean) | null = null;
+  /** Processes of the port that were asked, once one has refused. */
+  tried: string[] | null = null;
+  /** Token of the process that is being asked. */
+  asked = '';
 
   connectElsewhere(): boolean {
     this.connection = null;
-    return this.connecting && (this.tryElsewhere?.() ?? false);
+    return this.connecting && (this.connector?.tryElsewhere(this) ?? false);
   }
 
   connectEnded(wsaError: number, reason: string | null): void {
     if (!this.connecting) return;
     this.connecting = false;
     this.reason = reason;
-    this.onConnectEnded?.();
-    this.onConnectEnded = null;
+    this.connector?.connectEnded(this);
+    this.connector = null;
     this.recordEvent(FD_CONNECT, wsaError);
   }
 }

@@ -1,13 +1,14 @@
-/** `echo-client.js CONNECT-OPTIONS [COUNT]`: sends each connection's own bytes, checks the echo, and tells of each. */
+/**
+ * `echo-client.js [CONNECT-OPTIONS [COUNT]]`: sends each connection's own bytes, checks the echo, and tells of each. Without
+ * options it waits for orders.
+ */
 
 import { once } from 'node:events';
 import net from 'node:net';
-import { carrier, report, reported } from './support.js';
+import { carrier, onOrder, report, reported } from './support.js';
 
-const [options, count = '1'] = process.argv.slice(2);
-
-async function one(index: number): Promise<void> {
-  const socket = net.connect({ ...(JSON.parse(options) as net.TcpNetConnectOpts) });
+async function one(options: net.TcpNetConnectOpts, index: number): Promise<void> {
+  const socket = net.connect({ ...options });
   const bytes = Buffer.alloc(1024 + index, `${index},`);
   const got: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => got.push(chunk));
@@ -24,5 +25,12 @@ async function one(index: number): Promise<void> {
   }
 }
 
-await Promise.all(Array.from({ length: Number(count) }, (_, index) => one(index)));
-await reported('done');
+const [options, count = '1'] = process.argv.slice(2);
+if (options === undefined) {
+  setInterval(() => {}, 60_000);
+  onOrder('connect', ({ options }) => void one(options as net.TcpNetConnectOpts, 0));
+} else {
+  const parsed = JSON.parse(options) as net.TcpNetConnectOpts;
+  await Promise.all(Array.from({ length: Number(count) }, (_, index) => one(parsed, index)));
+  await reported('done');
+}

@@ -34,12 +34,14 @@ async function use(socket: net.Socket): Promise<void> {
     return;
   }
   await send(socket, bytes);
-  socket.end();
+  // Who only listens ends after the peer.
+  if (bytes > 0) socket.end();
+  else socket.on('end', () => socket.end());
 }
 
 onOrder('connect', async ({ port }) => {
   try {
-    await use(await connect({ port: Number(port), host: '127.0.0.1' }));
+    await use(await connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true }));
   } catch (error) {
     report('failed', { code: (error as NodeJS.ErrnoException).code });
   }

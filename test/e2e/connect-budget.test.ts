@@ -1,0 +1,87 @@
+/** Connects to a server that does not turn its event loop in time: one of both ways, and both ends know which. */
+
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { type Program, Stage } from '../support/stage.js';
+
+interface Echo {
+  provider: string;
+  reason: string;
+  same: boolean;
+  localPort: number;
+}
+
+interface Accepted {
+  provider: string;
+  remotePort: number;
+}
+
+async function pair(t: TestContext): Promise<{ server: Program; client: Program; port: number }> {
+  const stage = new Stage(t);
+  const server = stage.start('echo-server', [], { require: false });
+  const client = stage.start('echo-client', [], { require: false });
+  const { port } = await server.next<{ port: number }>('listening');
+  return { server, client, port };
+}
+
+/** One connect while the server does not turn; what both ends say carries it. */
+async function connectBlocked(server: Program, client: Program, port: number, milliseconds: number): Promise<Echo> {
+  server.tell({ kind: 'block', milliseconds });
+  await server.next('blocking');
+  client.tell({ kind: 'connect', options: { port, host: '127.0.0.1' } });
+  const echo = await client.next<Echo>('echo');
+  assert.ok(echo.same, 'every byte went through');
+  const accepted = await server.next<Accepted>('connection');
+  assert.deepEqual(
+    [accepted.provider, accepted.remotePort],
+    [echo.provider, echo.localPort],
+    `${milliseconds} ms: ends differ (${echo.reason})`,
+  );
+  await server.next('closed');
+  return echo;
+}
+
+/** No connection was accepted that no client has. */
+async function checkNoMore(server: Program): Promise<void> {
+  await assert.rejects(server.next('connection', 200));
+}
+
+test('[shared-memory] a server that blocks for 300 ms is reached by TCP/IP, without a link and with one', { timeout: 30_000 }, async (t) => {
+  const { server, client, port } = await pair(t);
+  const first = await connectBlocked(server, client, port, 300);
+  assert.deepEqual([first.provider, first.reason], ['tcpip', 'connect-timeout']);
+  const between = await connectBlocked(server, client, port, 0);
+  assert.deepEqual([between.provider, between.reason], ['shared-memory', 'accelerated']);
+  const second = await connectBlocked(server, client, port, 300);
+  assert.deepEqual([second.provider, second.reason], ['tcpip', 'connect-timeout']);
+  const last = await connectBlocked(server, client, port, 0);
+  assert.deepEqual([last.provider, last.reason], ['shared-memory', 'accelerated']);
+  await checkNoMore(server);
+});
+
+test('[shared-memory] both ends agree when the answer and the end of the budget meet', { timeout: 60_000 }, async (t) => {
+  const { server, client, port } = await pair(t);
+  await connectBlocked(server, client, port, 0);
+  const ways = new Map<string, number>();
+  for (let round = 0; round < 40; round++) {
+    // The budget of 50 ms begins, at a tick of its timer, when nothing has come from the peer for as long.
+    const { provider } = await connectBlocked(server, client, port, 60 + ((round * 7) % 70));
+    ways.set(provider, (ways.get(provider) ?? 0) + 1);
+  }
+  t.diagnostic(JSON.stringify(Object.fromEntries(ways)));
+  assert.equal(ways.size, 2, `both ways were taken: ${[...ways]}`);
+  await checkNoMore(server);
+});
+
+test('[shared-memory] where a SAN is required the end of the budget is an error with its reason', { timeout: 30_000 }, async (t) => {
+  const stage = new Stage(t);
+  const server = stage.start('echo-server');
+  const client = stage.start('echo-client', []);
+  const { port } = await server.next<{ port: number }>('listening');
+  server.tell({ kind: 'block', milliseconds: 1000 });
+  await server.next('blocking');
+  client.tell({ kind: 'connect', options: { port, host: '127.0.0.1' } });
+  const { code, reason } = await client.next<{ code: string; reason: string }>('failed');
+  assert.deepEqual([code, reason], ['ENETUNREACH', 'connect-timeout']);
+  await checkNoMore(server);
+});
