@@ -270,10 +270,8 @@ async function switchLayer(size: number, environment: Record<string, string>): P
 }
 
 /** Two sockets of node:net. */
-async function netLayer(size: number, environment: Record<string, string>): Promise<Exchange> {
-  const { provider, poll } = newProvider(environment);
-  const theSwitch = newSwitch(provider);
-  installNet({ getSwitch: () => theSwitch });
+async function netLayer(size: number, loop: Loop): Promise<Exchange> {
+  const { poll } = loop;
   const server = net.createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const accepting = new Promise<net.Socket>((resolve) => server.once('connection', resolve));
@@ -299,11 +297,14 @@ async function netLayer(size: number, environment: Record<string, string>): Prom
 async function main(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'sockets-direct-layers-'));
   const environment = { SOCKETS_DIRECT_DIR: directory };
+  const forNet = newProvider(environment);
+  const theSwitch = newSwitch(forNet.provider);
+  installNet({ getSwitch: () => theSwitch });
   const layers: [string, (size: number) => Exchange | Promise<Exchange>][] = [
     ['ring: write, read in place', (size) => ringLayer(size)],
     ['+ provider: WSPSend, posted buffer, WSPRecv again', (size) => providerLayer(size, environment)],
     ['+ switch: session, credits, Buffer for the program', (size) => switchLayer(size, environment)],
-    ["+ net: socket.write to 'data'", (size) => netLayer(size, environment)],
+    ["+ net: socket.write to 'data'", (size) => netLayer(size, forNet)],
   ];
   const sizes = [64, 1024, 16384];
   const rows: { layer: string; nanoseconds: Record<string, number> }[] = [];

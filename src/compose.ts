@@ -1,10 +1,10 @@
 /** The one place that knows which providers there are: puts the switch of this event loop together. */
 
-import { isIPv6 } from 'node:net';
+import { isIPv6, Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { count } from './diagnostics/counters.js';
-import { Recorder } from './diagnostics/recorder.js';
 import type { Reason } from './diagnostics/reasons.js';
+import { Recorder } from './diagnostics/recorder.js';
 import { loadPlatform } from './platform/index.js';
 import { SharedMemoryProvider } from './providers/shared-memory/provider.js';
 import { createTcpipProvider } from './providers/tcpip/index.js';
@@ -47,7 +47,8 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     portReservation,
     isForeign,
     required,
-    trace: recorder === null ? null : (step, provider, socket, detail) => recorder.session(step, provider, socket, detail),
+    trace:
+      recorder === null ? null : (step, provider, socket, detail) => recorder.session(step, provider, socket, detail),
     count,
   });
 }
@@ -82,13 +83,18 @@ const scheduler: Scheduler = {
   },
 };
 
-/** Ports are held by binding a socket of the kernel, so that it does not give the first of a block to anybody else. */
+/**
+ * Ports are held by binding a socket of the kernel, so that it does not give the first of a block to anybody else. The
+ * descriptor is given to node:net, which closes it with the event loop, also when a worker is terminated.
+ */
 function portReservation(): PortReservation {
   const platform = loadPlatform();
   return {
     reserve: (port) => {
       const descriptor = platform.reservePort('127.0.0.1', port);
-      return descriptor === null ? null : { release: () => platform.closeDescriptor(descriptor) };
+      if (descriptor === null) return null;
+      const owner = new Socket({ fd: descriptor, readable: false, writable: false });
+      return { release: () => owner.destroy() };
     },
     random: Math.random,
   };

@@ -73,7 +73,18 @@ export class Recorder {
         const t = now();
         const result = provider.WSPStartupEx(version, data, tcpip, this.#wrapUpcalls(name, upcalls), table);
         const error = result === 0 ? '' : errorName(result);
-        this.#write({ t, end: now(), pid: process.pid, provider: name, kind: 'call', fn: 'WSPStartupEx', socket: 0, result, error, detail: tcpip.szProtocol });
+        this.#write({
+          t,
+          end: now(),
+          pid: process.pid,
+          provider: name,
+          kind: 'call',
+          fn: 'WSPStartupEx',
+          socket: 0,
+          result,
+          error,
+          detail: tcpip.szProtocol,
+        });
         if (table.value !== null) table.value = this.#wrapTable(name, table.value);
         return result;
       },
@@ -82,7 +93,17 @@ export class Recorder {
 
   /** A step of a session. */
   session(fn: string, provider: string, socket: object, detail: string): void {
-    this.#write({ t: now(), pid: process.pid, provider, kind: 'session', fn, socket: this.#ordinal(socket), result: 0, error: '', detail });
+    this.#write({
+      t: now(),
+      pid: process.pid,
+      provider,
+      kind: 'session',
+      fn,
+      socket: this.#ordinal(socket),
+      result: 0,
+      error: '',
+      detail,
+    });
   }
 
   #wrapTable(provider: string, table: WSPPROC_TABLE): WSPPROC_TABLE {
@@ -123,16 +144,37 @@ export class Recorder {
     return (...args) => {
       const t = now();
       const verdict = condition(...args);
-      const name = { [CF_ACCEPT]: 'CF_ACCEPT', [CF_REJECT]: 'CF_REJECT', [CF_DEFER]: 'CF_DEFER' }[verdict] ?? String(verdict);
+      const name =
+        { [CF_ACCEPT]: 'CF_ACCEPT', [CF_REJECT]: 'CF_REJECT', [CF_DEFER]: 'CF_DEFER' }[verdict] ?? String(verdict);
       const detail = `caller ${text(args[0])}, called ${text(args[4])}`;
-      this.#write({ t, pid: process.pid, provider, kind: 'condition', fn: 'ConditionFunction', socket: socket === null ? 0 : this.#ordinal(socket), result: name, error: '', detail });
+      this.#write({
+        t,
+        pid: process.pid,
+        provider,
+        kind: 'condition',
+        fn: 'ConditionFunction',
+        socket: socket === null ? 0 : this.#ordinal(socket),
+        result: name,
+        error: '',
+        detail,
+      });
       return verdict;
     };
   }
 
   #wrapUpcalls(provider: string, upcalls: WSPUPCALLTABLEEX): WSPUPCALLTABLEEX {
     const record = (fn: string, socket: object | null, result: number | string, detail: string) =>
-      this.#write({ t: now(), pid: process.pid, provider, kind: 'upcall', fn, socket: socket === null ? 0 : this.#ordinal(socket), result, error: '', detail });
+      this.#write({
+        t: now(),
+        pid: process.pid,
+        provider,
+        kind: 'upcall',
+        fn,
+        socket: socket === null ? 0 : this.#ordinal(socket),
+        result,
+        error: '',
+        detail,
+      });
     return {
       ...upcalls,
       WPUCreateSocketHandle: (catalogEntryId, context, lpErrno) => {
@@ -140,7 +182,12 @@ export class Recorder {
         if (handle !== INVALID_SOCKET && typeof context === 'object' && context !== null) {
           this.#ordinals.set(handle, this.#ordinal(context));
         }
-        record('WPUCreateSocketHandle', handle === INVALID_SOCKET ? null : handle, handle === INVALID_SOCKET ? -1 : 'handle', '');
+        record(
+          'WPUCreateSocketHandle',
+          handle === INVALID_SOCKET ? null : handle,
+          handle === INVALID_SOCKET ? -1 : 'handle',
+          '',
+        );
         return handle;
       },
       WPUCloseSocketHandle: (s, lpErrno) => {
@@ -229,7 +276,9 @@ function describe(fn: string, args: readonly unknown[]): string {
       return `events ${(args[2] as { lNetworkEvents: number }).lNetworkEvents}`;
     case 'WSPIoctl':
       if (args[1] === SIO_ADDRESS_LIST_QUERY) return 'SIO_ADDRESS_LIST_QUERY';
-      return args[1] === SIO_GET_EXTENSION_FUNCTION_POINTER ? `SIO_GET_EXTENSION_FUNCTION_POINTER ${args[2]}` : String(args[1]);
+      return args[1] === SIO_GET_EXTENSION_FUNCTION_POINTER
+        ? `SIO_GET_EXTENSION_FUNCTION_POINTER ${args[2]}`
+        : String(args[1]);
     case 'WSPSend':
     case 'WSPRecv':
       return `${(args[1] as { len: number }[])[0].len} bytes`;

@@ -13,12 +13,45 @@ export interface ConnectionInfo {
 }
 
 const undecided: ConnectionInfo = Object.freeze({ provider: null, reason: null });
-const records = new WeakMap<object, ConnectionInfo>();
+
+class Identity {
+  // biome-ignore lint/correctness/noConstructorReturn: the field of the subclass is put on a foreign object on purpose.
+  constructor(owner: object) {
+    return owner;
+  }
+}
+
+/**
+ * A private field on somebody else's object: invisible to the program, and unlike an entry of a WeakMap it costs the garbage
+ * collector nothing, which counts where sockets are short-lived.
+ */
+class Decision extends Identity {
+  #info!: ConnectionInfo;
+
+  static set(owner: object, info: ConnectionInfo): void {
+    if (!(#info in owner)) new Decision(owner);
+    (owner as Decision).#info = info;
+  }
+
+  static get(owner: object): ConnectionInfo | undefined {
+    return #info in owner ? (owner as Decision).#info : undefined;
+  }
+}
+
+/** One object for each answer that there is. */
+const answers = new Map<string, ConnectionInfo>();
+
 let off: ConnectionInfo | null = null;
 
 /** Remembers the decision for a socket or a listening server. */
 export function remember(owner: object, provider: string | null, reason: Reason | null): void {
-  records.set(owner, { provider, reason });
+  const key = `${provider} ${reason}`;
+  let info = answers.get(key);
+  if (info === undefined) {
+    info = Object.freeze({ provider, reason });
+    answers.set(key, info);
+  }
+  Decision.set(owner, info);
 }
 
 /** Makes the answer for every socket the same, since nothing is hooked. */
@@ -31,7 +64,7 @@ export function rememberOff(reason: Reason): void {
  * or a net.Server, for which it tells whether a SAN listens too. The answer stays after the socket is closed.
  */
 export function connectionInfo(socket: net.Socket | net.Server): ConnectionInfo {
-  const record = records.get(socket);
+  const record = Decision.get(socket);
   if (record !== undefined) return record;
   if (!(socket instanceof net.Socket)) return off ?? undecided;
   const { _parent: parent, _server: server, connecting } = socket as NetSocket;

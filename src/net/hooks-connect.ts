@@ -118,9 +118,9 @@ class PendingConnect implements ConnectHandler {
   #finish(): boolean {
     if (this.#done) return false;
     this.#done = true;
-    const handle = this.#handle as Partial<NativeTcpHandle>;
-    delete handle[pendingKey];
-    delete handle.close;
+    // Deleting the properties would make a slow object of every handle.
+    this.#handle[pendingKey] = undefined;
+    this.#handle.close = requireInternals().tcpOriginal.close;
     release();
     return true;
   }

@@ -9,10 +9,11 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import { toUvErrno, UV_EBADF, UV_ECANCELED, UV_ECONNRESET, UV_ENOTCONN, UV_EPIPE } from '../providers/tcpip/errno.js';
-import { type NativeAddress, type NativeTcpHandle, TCP_SOCKET } from '../providers/tcpip/native.js';
+import type { NativeAddress, NativeTcpHandle } from '../providers/tcpip/native.js';
 import { AF_INET, AF_INET6, type SOCKADDR, WSAECONNABORTED, WSAECONNRESET } from '../spi/index.js';
 import type { ConnectionEvents, SanConnection } from '../switch/face.js';
 import { bypassWrites } from './bypass.js';
+import { inClosingPhase } from './closing.js';
 import { remember } from './connection-info.js';
 import { errnoException } from './errors.js';
 import { requireInternals } from './internals.js';
@@ -62,7 +63,7 @@ function writeName(out: NativeAddress, name: SOCKADDR, family: number): void {
 
 function defineSanHandle(): SanHandleConstructor {
   const internals = requireInternals();
-  const { JSStream, TCP, ownerSymbol, bufferSymbol, bufferCallbackSymbol, bufferGeneratorSymbol } = internals;
+  const { JSStream, ownerSymbol, bufferSymbol, bufferCallbackSymbol, bufferGeneratorSymbol } = internals;
   const { lastWriteQueueSizeSymbol, onStreamRead, reportsLateWriteErrors } = internals;
 
   class Handle extends JSStream implements SanHandle {
@@ -443,10 +444,9 @@ function defineSanHandle(): SanHandleConstructor {
       this.#held = null;
       if (abortive) this.connection.reset();
       else this.connection.close();
-      // Closing a native handle calls back in libuv's own phase for it, and holds the event loop until then.
-      const carrier = this.tcp ?? new TCP(TCP_SOCKET);
+      this.tcp?.close();
       this.tcp = null;
-      carrier.close(() => this.#resource.runInAsyncScope(this.#closed, this, callback));
+      inClosingPhase(() => this.#resource.runInAsyncScope(this.#closed, this, callback));
       this.#updateLiveness();
     }
 

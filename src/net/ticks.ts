@@ -9,6 +9,8 @@ import { withoutWarning } from '../providers/tcpip/native.js';
 
 interface ProcessInternals {
   _tickCallback?(): void;
+  /** Listeners by event. */
+  readonly _events?: { readonly uncaughtException?: unknown };
   /** What Node calls for an error that nobody caught; true if a listener or a domain took it. */
   _fatalException?(error: unknown, fromPromise: boolean): boolean;
 }
@@ -58,8 +60,11 @@ export function contain<T, A>(callback: (this: T, argument: A) => void, self: T,
 
 /** The module `domain` puts its property there; its domains catch only once they are entered, which is too late to ask. */
 function somebodyCatches(): boolean {
+  // Asked before every delivery, and `listenerCount` costs more than all the rest.
+  const listeners = internals._events;
   return (
-    process.listenerCount('uncaughtException') > 0 ||
+    listeners === undefined ||
+    listeners.uncaughtException !== undefined ||
     process.hasUncaughtExceptionCaptureCallback() ||
     'domain' in process
   );

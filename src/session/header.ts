@@ -21,7 +21,14 @@ export const TYPE_FINISH = 4;
 /** Highest number of credits that one header can return. */
 export const CREDITS_MAX = 0xffff;
 
-export function writeHeader(words: Int32Array, offset: number, type: number, credits: number, length: number, sequence: number): void {
+export function writeHeader(
+  words: Int32Array,
+  offset: number,
+  type: number,
+  credits: number,
+  length: number,
+  sequence: number,
+): void {
   const i = offset >> 2;
   words[i] = type | (credits << 16);
   words[i + 1] = length;

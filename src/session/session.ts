@@ -14,7 +14,7 @@
  * message with data. When it may have nothing left, everything goes back, and that is two credits at least, for one taken.
  */
 
-import { WSA_OPERATION_ABORTED, WSAECONNRESET, WSAENOTCONN, WSAESHUTDOWN, type WSABUF } from '../spi/index.js';
+import { WSA_OPERATION_ABORTED, type WSABUF, WSAECONNRESET, WSAENOTCONN, WSAESHUTDOWN } from '../spi/index.js';
 import { copyOut } from './copy-pool.js';
 import { HEADER_SIZE, TYPE_CREDIT, TYPE_DATA, TYPE_FINISH, TYPE_NEGOTIATE, writeHeader } from './header.js';
 import { NEGOTIATION_SIZE, readNegotiation, type SessionOffer, writeNegotiation } from './negotiation.js';
@@ -224,7 +224,11 @@ export class Session {
 
   #writeLater(chunk: Uint8Array, start: number, done: Done): boolean {
     const left = chunk.length - start;
-    if (left <= gatherWriteMax && this.#queue.bytes + left <= this.#options.gatherMax && this.#queue.borrowedBytes === 0) {
+    if (
+      left <= gatherWriteMax &&
+      this.#queue.bytes + left <= this.#options.gatherMax &&
+      this.#queue.borrowedBytes === 0
+    ) {
       this.#queue.append(start === 0 ? chunk : chunk.subarray(start), this.#payloadMax);
       return true;
     }
@@ -331,7 +335,8 @@ export class Session {
   #returnCredits(): void {
     if (this.#owed === 0 || this.#credits === 0 || this.#dead || !this.#negotiated) return;
     const peerCreditsAtMost = this.#posted - this.#owed - this.#held;
-    if (this.#owed >= this.#half || peerCreditsAtMost <= (this.#owedForData ? reserve : 0)) this.#sendControl(TYPE_CREDIT);
+    if (this.#owed >= this.#half || peerCreditsAtMost <= (this.#owedForData ? reserve : 0))
+      this.#sendControl(TYPE_CREDIT);
   }
 
   // ---- receiving

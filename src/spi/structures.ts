@@ -74,6 +74,8 @@ export interface SOCKADDR {
   address: string;
   /** 0 to 65535, host byte order. */
   port: number;
+  /** Our extension, for WSPBind to `::`: IPv4 is not wanted (IPV6_V6ONLY). */
+  ipv6Only?: boolean;
 }
 
 /** One entry of a SOCKET_ADDRESS_LIST. */

@@ -24,7 +24,12 @@ export function nameLength(name: SOCKADDR): number {
 }
 
 /** Null, with the error, if it cannot be made; nothing is left behind then (WSD-SOC-18). */
-export function makeCompanion(services: Services, carrier: Carrier, local: SOCKADDR, lpErrno: Out<number>): Companion | null {
+export function makeCompanion(
+  services: Services,
+  carrier: Carrier,
+  local: SOCKADDR,
+  lpErrno: Out<number>,
+): Companion | null {
   const { table } = carrier.provider;
   const socket = table.WSPSocket(local.sa_family, SOCK_STREAM, IPPROTO_TCP, null, 0, WSA_FLAG_OVERLAPPED, lpErrno);
   const handle = services.upcalls.takeCreated();

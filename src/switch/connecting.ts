@@ -69,7 +69,16 @@ export class ConnectAttempt {
       this.#end(this.#errno.value, null);
       return;
     }
-    const result = table.WSPConnect(socket, this.#remote, nameLength(this.#remote), null, null, null, null, this.#errno);
+    const result = table.WSPConnect(
+      socket,
+      this.#remote,
+      nameLength(this.#remote),
+      null,
+      null,
+      null,
+      null,
+      this.#errno,
+    );
     if (result === 0) this.#established();
     else if (this.#errno.value !== WSAEWOULDBLOCK) this.#end(this.#errno.value, providerReason(this.#carrier, socket));
   }

@@ -7,8 +7,8 @@
 
 import { Session, type SessionOffer, type SessionOwner, type SessionWire } from '../session/index.js';
 import {
-  OVERLAPPED_POLL,
   type Out,
+  OVERLAPPED_POLL,
   type ProviderMemoryExtension,
   type ProviderSocket,
   type SOCKADDR,
@@ -22,9 +22,9 @@ import {
   WSS_OPERATION_IN_PROGRESS,
 } from '../spi/index.js';
 import type { ConnectionEvents, SanConnection } from './face.js';
+import type { Negotiating } from './negotiation-timeouts.js';
 import type { ReceiveBuffer } from './receive-buffers.js';
 import type { Carrier, Services } from './services.js';
-import type { Negotiating } from './negotiation-timeouts.js';
 import type { CompletionTarget, Handle } from './upcalls.js';
 import type { WaitingWriter } from './waiting-writes.js';
 
@@ -45,7 +45,9 @@ export interface NegotiationHandler {
   failed(wsaError: number): void;
 }
 
-export class Connection implements SanConnection, SessionWire, SessionOwner, CompletionTarget, WaitingWriter, Negotiating {
+export class Connection
+  implements SanConnection, SessionWire, SessionOwner, CompletionTarget, WaitingWriter, Negotiating
+{
   readonly provider: string;
   readonly localAddress: SOCKADDR;
   readonly peerAddress: SOCKADDR;
@@ -68,7 +70,15 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
   readonly #sendBuffer: WSABUF = { len: 0, buf: noMemory, offset: 0 };
   readonly #sendList: readonly WSABUF[] = [this.#sendBuffer];
 
-  constructor(services: Services, carrier: Carrier, socket: ProviderSocket, handle: Handle, initiator: boolean, local: SOCKADDR, peer: SOCKADDR) {
+  constructor(
+    services: Services,
+    carrier: Carrier,
+    socket: ProviderSocket,
+    handle: Handle,
+    initiator: boolean,
+    local: SOCKADDR,
+    peer: SOCKADDR,
+  ) {
     this.#services = services;
     this.#carrier = carrier;
     this.#table = carrier.provider.table;
@@ -166,7 +176,9 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
   // ---- the session's wire
 
   getSendBuffer(length: number): WSABUF | null {
-    return this.#memory.WSPGetSendBuffer(this.#socket, length, this.#sendBuffer, this.#errno) === 0 ? this.#sendBuffer : null;
+    return this.#memory.WSPGetSendBuffer(this.#socket, length, this.#sendBuffer, this.#errno) === 0
+      ? this.#sendBuffer
+      : null;
   }
 
   send(length: number): void {
@@ -244,7 +256,8 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
     const { trace } = this.#services;
     if (trace !== null) {
       trace('negotiation received', this.provider, this.#socket, '');
-      if (!this.#initiator) trace('negotiation sent', this.provider, this.#socket, `${OFFER.postedBuffers} buffers posted`);
+      if (!this.#initiator)
+        trace('negotiation sent', this.provider, this.#socket, `${OFFER.postedBuffers} buffers posted`);
       this.#traceData = true;
     }
     const handler = this.#negotiation;
@@ -259,6 +272,7 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
       this.#traceData = false;
       this.#services.trace?.('first data received', this.provider, this.#socket, `${chunk.length} bytes`);
     }
+    if (this.#deferred !== null) this.#runDeferred();
     this.events?.onData(chunk);
   }
 
@@ -268,6 +282,7 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
   }
 
   onError(wsaError: number): void {
+    this.#runDeferred();
     if (this.#negotiation !== null) this.#negotiationFailed(wsaError);
     else this.events?.onError(wsaError);
   }
@@ -295,8 +310,22 @@ export class Connection implements SanConnection, SessionWire, SessionOwner, Com
     this.#session.acceptWaiting();
   }
 
+  /** Callbacks that are due, with their errors. libuv makes them before it delivers anything that came later. */
+  #deferred: [done: (wsaError: number) => void, wsaError: number][] | null = null;
+
   defer(done: (wsaError: number) => void, error: number): void {
-    this.#services.scheduler.soon(() => done(error));
+    if (this.#deferred === null) {
+      this.#deferred = [];
+      this.#services.scheduler.soon(() => this.#runDeferred());
+    }
+    this.#deferred.push([done, error]);
+  }
+
+  #runDeferred(): void {
+    const deferred = this.#deferred;
+    if (deferred === null) return;
+    this.#deferred = null;
+    for (const [done, wsaError] of deferred) done(wsaError);
   }
 }
 

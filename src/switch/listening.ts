@@ -29,7 +29,13 @@ export class SanListener {
   readonly #negotiating = new Set<Connection>();
   #closed = false;
 
-  private constructor(services: Services, carrier: Carrier, companion: Companion, local: SOCKADDR, handler: AcceptHandler) {
+  private constructor(
+    services: Services,
+    carrier: Carrier,
+    companion: Companion,
+    local: SOCKADDR,
+    handler: AcceptHandler,
+  ) {
     this.#services = services;
     this.#carrier = carrier;
     this.#companion = companion;
@@ -39,13 +45,22 @@ export class SanListener {
   }
 
   /** WSPSocket, WSPBind, WSPListen, WSPEventSelect(FD_ACCEPT), in this order (WSD-LSN-2 to WSD-LSN-4). Null if one fails (WSD-LSN-14). */
-  static open(services: Services, carrier: Carrier, local: SOCKADDR, backlog: number, handler: AcceptHandler): SanListener | null {
+  static open(
+    services: Services,
+    carrier: Carrier,
+    local: SOCKADDR,
+    backlog: number,
+    handler: AcceptHandler,
+  ): SanListener | null {
     const errno: Out<number> = { value: 0 };
     const companion = makeCompanion(services, carrier, local, errno);
     if (companion === null) return null;
     const { table } = carrier.provider;
     const listener = new SanListener(services, carrier, companion, local, handler);
-    if (table.WSPListen(companion.socket, backlog, errno) === 0 && table.WSPEventSelect(companion.socket, listener.#event, FD_ACCEPT, errno) === 0) {
+    if (
+      table.WSPListen(companion.socket, backlog, errno) === 0 &&
+      table.WSPEventSelect(companion.socket, listener.#event, FD_ACCEPT, errno) === 0
+    ) {
       return listener;
     }
     listener.close();
@@ -74,7 +89,15 @@ export class SanListener {
     );
     const handle = this.#services.upcalls.takeCreated();
     if (accepted === INVALID_SOCKET || handle === null) return;
-    const connection = new Connection(this.#services, this.#carrier, accepted, handle, false, this.#asFamily(called), this.#asFamily(peer));
+    const connection = new Connection(
+      this.#services,
+      this.#carrier,
+      accepted,
+      handle,
+      false,
+      this.#asFamily(called),
+      this.#asFamily(peer),
+    );
     this.#negotiating.add(connection);
     connection.negotiate({
       negotiated: () => {
@@ -105,4 +128,3 @@ export class SanListener {
     this.#negotiating.clear();
   }
 }
-

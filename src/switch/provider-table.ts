@@ -13,9 +13,9 @@ import {
   SIO_GET_EXTENSION_FUNCTION_POINTER,
   SO_MAX_MSG_SIZE,
   SOCK_STREAM,
-  SOL_SOCKET,
   type SOCKET_ADDRESS,
   type SOCKET_ADDRESS_LIST,
+  SOL_SOCKET,
   WINSOCK_VERSION,
   WSA_FLAG_OVERLAPPED,
   WSAEFAULT,
@@ -70,7 +70,11 @@ export function startProvider(
   return started;
 }
 
-function useHelperSocket(provider: SanServiceProvider, table: WSPPROC_TABLE, errno: Out<number>): StartedProvider | StartFailure {
+function useHelperSocket(
+  provider: SanServiceProvider,
+  table: WSPPROC_TABLE,
+  errno: Out<number>,
+): StartedProvider | StartFailure {
   const helper = table.WSPSocket(AF_INET, SOCK_STREAM, IPPROTO_TCP, null, 0, WSA_FLAG_OVERLAPPED, errno);
   if (helper === INVALID_SOCKET) return { wsaError: errno.value, missing: null };
   try {
@@ -84,7 +88,19 @@ function useHelperSocket(provider: SanServiceProvider, table: WSPPROC_TABLE, err
     }
     const fetch = (guid: string): unknown => {
       const pointer: Out<unknown> = { value: null };
-      const result = table.WSPIoctl(helper, SIO_GET_EXTENSION_FUNCTION_POINTER, guid, 16, pointer, 8, returned, null, null, null, errno);
+      const result = table.WSPIoctl(
+        helper,
+        SIO_GET_EXTENSION_FUNCTION_POINTER,
+        guid,
+        16,
+        pointer,
+        8,
+        returned,
+        null,
+        null,
+        null,
+        errno,
+      );
       return result === 0 ? pointer.value : null;
     };
     const extensions = fetchExtensions(fetch);

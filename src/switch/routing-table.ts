@@ -32,7 +32,9 @@ export class RoutingTable<T> {
     let found = this.#cache.get(address.address);
     if (found === undefined) {
       const family = isIPv6(address.address) ? 'ipv6' : 'ipv4';
-      found = this.#routes.find((route) => route.family === family && route.subnet.check(address.address, family))?.provider ?? null;
+      found =
+        this.#routes.find((route) => route.family === family && route.subnet.check(address.address, family))
+          ?.provider ?? null;
       if (this.#cache.size > 1024) this.#cache.clear();
       this.#cache.set(address.address, found);
     }

@@ -50,6 +50,7 @@ export class Socket implements SwitchSocket {
   #listenOnSan(handler: AcceptHandler): Reason {
     const local = this.#context.tcpip.WSPGetSockName(this.#tcpip);
     if (local === null) return 'bound-elsewhere';
+    if (this.#tcpip.ipv6Only) local.ipv6Only = true;
     const wildcard = local.address === '0.0.0.0' || local.address === '::';
     if (!wildcard && this.#context.isForeign(local)) return 'not-routed';
     const services = this.#context.services();

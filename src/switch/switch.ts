@@ -2,11 +2,11 @@
 
 import type { Reason } from '../diagnostics/reasons.js';
 import type { TcpipProvider, TcpipSocket } from '../providers/tcpip/index.js';
-import type { SanServiceProvider, SOCKADDR } from '../spi/index.js';
 import { HEADER_SIZE } from '../session/index.js';
+import type { SanServiceProvider, SOCKADDR } from '../spi/index.js';
 import { OFFER, pollOverlapped } from './connection.js';
-import { NegotiationTimeouts } from './negotiation-timeouts.js';
 import type { SwitchSocket } from './face.js';
+import { NegotiationTimeouts } from './negotiation-timeouts.js';
 import { LocalPorts, type PortReservation } from './ports.js';
 import { isFailure, type StartFailure, startProvider } from './provider-table.js';
 import { ReceiveBuffers } from './receive-buffers.js';

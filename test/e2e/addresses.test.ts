@@ -17,7 +17,11 @@ interface Echo {
 
 const limit = { timeout: 30_000 };
 
-async function serve(stage: Stage, options: object, start: StartOptions = {}): Promise<{ server: Program; port: number }> {
+async function serve(
+  stage: Stage,
+  options: object,
+  start: StartOptions = {},
+): Promise<{ server: Program; port: number }> {
   const server = stage.start('echo-server', [JSON.stringify(options)], start);
   return { server, port: (await server.next<{ port: number }>('listening')).port };
 }
@@ -33,7 +37,11 @@ async function addresses(t: TestContext, listen: object, connect: object, start:
   assert.equal(accepted.provider, echo.provider);
   assert.equal(accepted.remotePort, echo.localPort);
   assert.equal(echo.remotePort, port);
-  return [echo, accepted].map(({ remoteAddress, remoteFamily, localAddress }) => ({ remoteAddress, remoteFamily, localAddress }));
+  return [echo, accepted].map(({ remoteAddress, remoteFamily, localAddress }) => ({
+    remoteAddress,
+    remoteFamily,
+    localAddress,
+  }));
 }
 
 for (const [title, listen, connect] of [
@@ -105,33 +113,37 @@ for (const [title, leave] of [
   ['killed', (owner: Program) => owner.kill()],
   ['stopped listening', (owner: Program) => owner.tell({ kind: 'close' })],
 ] as const) {
-  test(`[shared-memory] a port whose owner was ${title} is served by its new owner, with or without Sockets Direct`, limit, async (t) => {
-    const stage = new Stage(t);
-    const client = stage.start('echo-client', [], { require: false });
-    const connect = async (port: number): Promise<Echo> => {
-      client.tell({ kind: 'connect', options: { port, host: '127.0.0.1' } });
-      return await client.next<Echo>('echo', 2000);
-    };
-    const { server: first, port } = await serve(stage, { port: 0, host: '127.0.0.1' });
-    // With another listener it stays alive, and so does the link.
-    assert.equal((await connect(port)).provider, 'shared-memory');
-    leave(first);
-    if (title === 'killed') await first.ended();
-    else await first.next('server closed');
-    const { server: second } = await serve(stage, { port, host: '127.0.0.1' }, { preload: null });
-    for (let i = 0; i < 3; i++) {
-      const { provider, reason, same } = await connect(port);
+  test(
+    `[shared-memory] a port whose owner was ${title} is served by its new owner, with or without Sockets Direct`,
+    limit,
+    async (t) => {
+      const stage = new Stage(t);
+      const client = stage.start('echo-client', [], { require: false });
+      const connect = async (port: number): Promise<Echo> => {
+        client.tell({ kind: 'connect', options: { port, host: '127.0.0.1' } });
+        return await client.next<Echo>('echo', 2000);
+      };
+      const { server: first, port } = await serve(stage, { port: 0, host: '127.0.0.1' });
+      // With another listener it stays alive, and so does the link.
+      assert.equal((await connect(port)).provider, 'shared-memory');
+      leave(first);
+      if (title === 'killed') await first.ended();
+      else await first.next('server closed');
+      const { server: second } = await serve(stage, { port, host: '127.0.0.1' }, { preload: null });
+      for (let i = 0; i < 3; i++) {
+        const { provider, reason, same } = await connect(port);
+        assert.ok(same);
+        assert.equal(provider, 'tcpip');
+        assert.match(String(reason), /^(no-listener|peer-gone)$/);
+        await second.next('connection');
+      }
+      second.kill();
+      await second.ended();
+      const { server: third } = await serve(stage, { port, host: '127.0.0.1' });
+      const { provider, same } = await connect(port);
       assert.ok(same);
-      assert.equal(provider, 'tcpip');
-      assert.match(String(reason), /^(no-listener|peer-gone)$/);
-      await second.next('connection');
-    }
-    second.kill();
-    await second.ended();
-    const { server: third } = await serve(stage, { port, host: '127.0.0.1' });
-    const { provider, same } = await connect(port);
-    assert.ok(same);
-    assert.equal(provider, 'shared-memory');
-    await third.next('connection');
-  });
+      assert.equal(provider, 'shared-memory');
+      await third.next('connection');
+    },
+  );
 }

@@ -46,7 +46,9 @@ async function checkNoMore(server: Program): Promise<void> {
   await assert.rejects(server.next('connection', 200));
 }
 
-test('[shared-memory] a server that blocks for 300 ms is reached by TCP/IP, without a link and with one', { timeout: 30_000 }, async (t) => {
+test('[shared-memory] a server that blocks for 300 ms is reached by TCP/IP, without a link and with one', {
+  timeout: 30_000,
+}, async (t) => {
   const { server, client, port } = await pair(t);
   const first = await connectBlocked(server, client, port, 300);
   assert.deepEqual([first.provider, first.reason], ['tcpip', 'connect-timeout']);
@@ -59,7 +61,9 @@ test('[shared-memory] a server that blocks for 300 ms is reached by TCP/IP, with
   await checkNoMore(server);
 });
 
-test('[shared-memory] both ends agree when the answer and the end of the budget meet', { timeout: 60_000 }, async (t) => {
+test('[shared-memory] both ends agree when the answer and the end of the budget meet', {
+  timeout: 60_000,
+}, async (t) => {
   const { server, client, port } = await pair(t);
   await connectBlocked(server, client, port, 0);
   const ways = new Map<string, number>();
@@ -73,7 +77,9 @@ test('[shared-memory] both ends agree when the answer and the end of the budget 
   await checkNoMore(server);
 });
 
-test('[shared-memory] where a SAN is required the end of the budget is an error with its reason', { timeout: 30_000 }, async (t) => {
+test('[shared-memory] where a SAN is required the end of the budget is an error with its reason', {
+  timeout: 30_000,
+}, async (t) => {
   const stage = new Stage(t);
   const server = stage.start('echo-server');
   const client = stage.start('echo-client', []);

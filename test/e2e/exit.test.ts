@@ -19,7 +19,10 @@ async function port(server: Program): Promise<number> {
 
 async function checkAll(receiver: Program, bytes: number): Promise<void> {
   const { how, bytes: received, correct, provider } = await receiver.next<Closed>('closed');
-  assert.deepEqual({ how, received, correct, provider }, { how: 'end', received: bytes, correct: true, provider: 'shared-memory' });
+  assert.deepEqual(
+    { how, received, correct, provider },
+    { how: 'end', received: bytes, correct: true, provider: 'shared-memory' },
+  );
 }
 
 /** As server, as client, and in a handler, where the program is in the middle of a call of ours. */
@@ -44,36 +47,47 @@ async function checkExits(t: TestContext, bytes: number, piece: number): Promise
 }
 
 for (const bytes of [1, 65_536, 262_144, 1_048_576]) {
-  test(`[shared-memory] process.exit() right after end(${bytes} bytes) loses nothing`, limit, (t) => checkExits(t, bytes, bytes));
+  test(`[shared-memory] process.exit() right after end(${bytes} bytes) loses nothing`, limit, (t) =>
+    checkExits(t, bytes, bytes),
+  );
 }
 
-test('[shared-memory] process.exit() after many writes and end() loses nothing', limit, (t) => checkExits(t, 1_048_576, 65_536));
+test('[shared-memory] process.exit() after many writes and end() loses nothing', limit, (t) =>
+  checkExits(t, 1_048_576, 65_536),
+);
 
-test('[shared-memory] a program that ends by itself after destroy() loses nothing of what was written', limit, async (t) => {
-  const stage = new Stage(t);
-  const receiver = stage.start('stream', ['server', 0]);
-  const sender = stage.start('exit', ['destroy', 1_048_576, 1_048_576, await port(receiver)]);
-  await checkAll(receiver, 1_048_576);
-  assert.equal((await sender.ended()).code, 0);
-});
+test(
+  '[shared-memory] a program that ends by itself after destroy() loses nothing of what was written',
+  limit,
+  async (t) => {
+    const stage = new Stage(t);
+    const receiver = stage.start('stream', ['server', 0]);
+    const sender = stage.start('exit', ['destroy', 1_048_576, 1_048_576, await port(receiver)]);
+    await checkAll(receiver, 1_048_576);
+    assert.equal((await sender.ended()).code, 0);
+  },
+);
 
-
-test('[shared-memory] a peer that takes nothing holds process.exit() up for about a second, no longer', limit, async (t) => {
-  const stage = new Stage(t);
-  const receiver = stage.start('stream', ['server', 0]);
-  const sender = stage.start('exit', ['ordered', 1_048_576, 1_048_576, await port(receiver)]);
-  await sender.next('open');
-  await receiver.next('open');
-  receiver.kill('SIGSTOP');
-  const from = performance.now();
-  sender.tell({ kind: 'exit' });
-  const { code, time } = await sender.ended();
-  assert.equal(code, 0);
-  assert.ok(time - from < 2500, `${time - from} ms`);
-  receiver.kill('SIGCONT');
-  const { how, correct } = await receiver.next<Closed>('closed');
-  assert.deepEqual({ how, correct }, { how: 'end', correct: true });
-});
+test(
+  '[shared-memory] a peer that takes nothing holds process.exit() up for about a second, no longer',
+  limit,
+  async (t) => {
+    const stage = new Stage(t);
+    const receiver = stage.start('stream', ['server', 0]);
+    const sender = stage.start('exit', ['ordered', 1_048_576, 1_048_576, await port(receiver)]);
+    await sender.next('open');
+    await receiver.next('open');
+    receiver.kill('SIGSTOP');
+    const from = performance.now();
+    sender.tell({ kind: 'exit' });
+    const { code, time } = await sender.ended();
+    assert.equal(code, 0);
+    assert.ok(time - from < 2500, `${time - from} ms`);
+    receiver.kill('SIGCONT');
+    const { how, correct } = await receiver.next<Closed>('closed');
+    assert.deepEqual({ how, correct }, { how: 'end', correct: true });
+  },
+);
 
 /** Milliseconds of processor time that two programs with one idle connection use in a second. */
 async function idleTime(t: TestContext, preload: null | undefined): Promise<number> {

@@ -1,7 +1,16 @@
 /** Whatever is missing or different: TCP/IP carries the connection, the reason tells why, and nothing is left behind. */
 
 import assert from 'node:assert/strict';
-import { chmodSync, cpSync, mkdirSync, readFileSync, realpathSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -23,7 +32,10 @@ async function listening(server: Program): Promise<{ port: number; reason: strin
 }
 
 async function connect(stage: Stage, port: number, options: StartOptions): Promise<Record<string, unknown>> {
-  const client = stage.start('echo-client', [JSON.stringify({ port, host: '127.0.0.1' })], { require: false, ...options });
+  const client = stage.start('echo-client', [JSON.stringify({ port, host: '127.0.0.1' })], {
+    require: false,
+    ...options,
+  });
   const echo = await client.next<Record<string, unknown>>('echo');
   assert.ok(echo.same, 'the bytes went through');
   assert.equal((await client.ended()).code, 0);
@@ -179,7 +191,10 @@ test('another network namespace', limit, async (t) => {
   if (!needsRoot(t)) return;
   const stage = new Stage(t);
   const wrapper = ['unshare', '--net'];
-  const inside = stage.start('echo-server', [JSON.stringify({ port: 0, host: '0.0.0.0' })], { require: false, wrapper });
+  const inside = stage.start('echo-server', [JSON.stringify({ port: 0, host: '0.0.0.0' })], {
+    require: false,
+    wrapper,
+  });
   const { port, reason } = await listening(inside);
   assert.equal(reason, 'accelerated');
   const args = [JSON.stringify({ port, host: '127.0.0.1' })];

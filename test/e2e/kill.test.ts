@@ -45,45 +45,51 @@ async function killSender(sender: Program, receiver: Program): Promise<{ closed:
 
 function checkDelays(t: TestContext, delays: number[]): void {
   delays.sort((a, b) => a - b);
-  t.diagnostic(`from the kill to the end of the stream: median ${delays[delays.length >> 1].toFixed(1)} ms, longest ${delays.at(-1)!.toFixed(1)} ms`);
+  t.diagnostic(
+    `from the kill to the end of the stream: median ${delays[delays.length >> 1].toFixed(1)} ms, longest ${delays.at(-1)!.toFixed(1)} ms`,
+  );
   assert.ok(delays.at(-3)! <= promptness, `${delays} ms`);
   assert.ok(delays.at(-1)! <= slack, `${delays} ms`);
 }
 
-test('[shared-memory] 20 of 20 killed servers leave a correct prefix and a prompt end, and nothing else', limit, async (t) => {
-  const stage = new Stage(t);
-  const client = stage.start('stream', ['client', 0], { flags: ['--expose-gc'] });
-  let before = { descriptors: 0, arenas: 0 };
-  const delays: number[] = [];
-  let server = stage.start('stream', ['server', -1]);
-  // The first round is for what is made once.
-  for (let round = 0; round <= rounds; round++) {
-    const next = stage.start('stream', ['server', -1]);
+test(
+  '[shared-memory] 20 of 20 killed servers leave a correct prefix and a prompt end, and nothing else',
+  limit,
+  async (t) => {
+    const stage = new Stage(t);
+    const client = stage.start('stream', ['client', 0], { flags: ['--expose-gc'] });
+    let before = { descriptors: 0, arenas: 0 };
+    const delays: number[] = [];
+    let server = stage.start('stream', ['server', -1]);
+    // The first round is for what is made once.
+    for (let round = 0; round <= rounds; round++) {
+      const next = stage.start('stream', ['server', -1]);
+      const port = await listening(server);
+      client.tell({ kind: 'connect', port });
+      const { closed, delay } = await killSender(server, client);
+      assert.equal(closed.provider, 'shared-memory');
+      assert.ok(closed.correct, `round ${round}: bytes that were not sent`);
+      // This side owes nothing to the dead one, so it is an end as any other.
+      assert.equal(closed.how, 'end');
+      if (round > 0) delays.push(delay);
+      else before = await resources(client);
+      server = next;
+    }
+    checkDelays(t, delays);
+    const after = await resources(client);
+    assert.equal(after.descriptors, before.descriptors, 'descriptors of the client');
+    assert.ok(after.arenas <= before.arenas, `${after.arenas} mapped arenas, ${before.arenas} before`);
+    // The last server has swept when it began.
     const port = await listening(server);
+    assert.deepEqual(stage.leftovers().length, 2, stage.leftovers().join(' '));
+    server.kill();
+    await server.ended();
+    // Whoever finds a dead one removes it.
     client.tell({ kind: 'connect', port });
-    const { closed, delay } = await killSender(server, client);
-    assert.equal(closed.provider, 'shared-memory');
-    assert.ok(closed.correct, `round ${round}: bytes that were not sent`);
-    // This side owes nothing to the dead one, so it is an end as any other.
-    assert.equal(closed.how, 'end');
-    if (round > 0) delays.push(delay);
-    else before = await resources(client);
-    server = next;
-  }
-  checkDelays(t, delays);
-  const after = await resources(client);
-  assert.equal(after.descriptors, before.descriptors, 'descriptors of the client');
-  assert.ok(after.arenas <= before.arenas, `${after.arenas} mapped arenas, ${before.arenas} before`);
-  // The last server has swept when it began.
-  const port = await listening(server);
-  assert.deepEqual(stage.leftovers().length, 2, stage.leftovers().join(' '));
-  server.kill();
-  await server.ended();
-  // Whoever finds a dead one removes it.
-  client.tell({ kind: 'connect', port });
-  assert.equal((await client.next<{ code: string }>('failed')).code, 'ENETUNREACH');
-  assert.deepEqual(stage.leftovers(), []);
-});
+    assert.equal((await client.next<{ code: string }>('failed')).code, 'ENETUNREACH');
+    assert.deepEqual(stage.leftovers(), []);
+  },
+);
 
 test('[shared-memory] 5 of 5 killed clients leave the server a correct prefix and a prompt end', limit, async (t) => {
   const stage = new Stage(t);
@@ -108,25 +114,29 @@ test('[shared-memory] 5 of 5 killed clients leave the server a correct prefix an
   assert.ok(after.arenas <= before.arenas);
 });
 
-test('[shared-memory] a peer that dies with bytes of ours unread makes it ECONNRESET, as with TCP', limit, async (t) => {
-  const stage = new Stage(t);
-  for (const preload of [undefined, null]) {
-    const options = preload === null ? { preload } : {};
-    const server = stage.start('stream', ['server', 0], options);
-    const port = await listening(server);
-    const client = stage.start('stream', ['client', 100_000_000], options);
-    client.tell({ kind: 'connect', port });
-    await client.next('open');
-    await server.next('progress');
-    server.kill('SIGSTOP');
-    // The stopped server takes nothing any more: soon there are bytes that it never reads.
-    await until(() => server.exit === null && stopped(server.pid), 'stopped');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    server.kill();
-    const closed = await client.next<Closed>('closed');
-    assert.match(closed.how, /ECONNRESET/);
-  }
-});
+test(
+  '[shared-memory] a peer that dies with bytes of ours unread makes it ECONNRESET, as with TCP',
+  limit,
+  async (t) => {
+    const stage = new Stage(t);
+    for (const preload of [undefined, null]) {
+      const options = preload === null ? { preload } : {};
+      const server = stage.start('stream', ['server', 0], options);
+      const port = await listening(server);
+      const client = stage.start('stream', ['client', 100_000_000], options);
+      client.tell({ kind: 'connect', port });
+      await client.next('open');
+      await server.next('progress');
+      server.kill('SIGSTOP');
+      // The stopped server takes nothing any more: soon there are bytes that it never reads.
+      await until(() => server.exit === null && stopped(server.pid), 'stopped');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      server.kill();
+      const closed = await client.next<Closed>('closed');
+      assert.match(closed.how, /ECONNRESET/);
+    }
+  },
+);
 
 for (const stoppedSide of ['server', 'client'] as const) {
   test(`[shared-memory] a ${stoppedSide} that stands still for 2 s loses nothing`, limit, async (t) => {
@@ -144,7 +154,10 @@ for (const stoppedSide of ['server', 'client'] as const) {
     program.kill('SIGCONT');
     for (const side of [server, client]) {
       const { how, provider, bytes: received, correct } = await side.next<Closed>('closed', 30_000);
-      assert.deepEqual({ how, provider, received, correct }, { how: 'end', provider: 'shared-memory', received: bytes, correct: true });
+      assert.deepEqual(
+        { how, provider, received, correct },
+        { how: 'end', provider: 'shared-memory', received: bytes, correct: true },
+      );
     }
   });
 }

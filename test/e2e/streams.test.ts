@@ -117,7 +117,9 @@ test('[shared-memory] maxConnections drops what is too much', limit, async (t) =
     const client = stage.start('echo-client', [JSON.stringify({ port, host: '127.0.0.1' })], options);
     await server.next('drop');
     await client.next('done');
-    const { same } = await client.next<{ same: boolean }>('echo', 100).catch(() => client.next<{ same: boolean }>('failed', 100));
+    const { same } = await client
+      .next<{ same: boolean }>('echo', 100)
+      .catch(() => client.next<{ same: boolean }>('failed', 100));
     return [same];
   };
   const direct = await outcome(undefined);

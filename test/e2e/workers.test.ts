@@ -28,15 +28,30 @@ for (const [kind, title] of [
   ['terminated', 'server'],
   ['terminated-client', 'client'],
 ]) {
-  test(`[shared-memory] the peer of a ${title} in a terminated worker gets a correct prefix and a prompt end`, limit, async (t) => {
-    const stage = new Stage(t);
-    const program = stage.start('workers', [kind]);
-    const seen = await program.next<{ how: string; after: number; correct: boolean; provider: string }>('seen');
-    assert.ok(seen.correct);
-    assert.equal(seen.provider, 'shared-memory');
-    assert.equal(seen.how, 'end');
-    assert.ok(seen.after <= 100, `${seen.after} ms after terminate()`);
-    assert.equal((await program.ended()).code, 0, program.output);
-    assert.deepEqual(stage.leftovers(), []);
-  });
+  test(
+    `[shared-memory] the peer of a ${title} in a terminated worker gets a correct prefix and a prompt end`,
+    limit,
+    async (t) => {
+      const stage = new Stage(t);
+      const program = stage.start('workers', [kind]);
+      const seen = await program.next<{ how: string; after: number; correct: boolean; provider: string }>('seen');
+      assert.ok(seen.correct);
+      assert.equal(seen.provider, 'shared-memory');
+      assert.equal(seen.how, 'end');
+      assert.ok(seen.after <= 100, `${seen.after} ms after terminate()`);
+      assert.equal((await program.ended()).code, 0, program.output);
+      // A terminated worker cannot take back its names; the next one that listens does.
+      const next = stage.start('workers', ['same-loop']);
+      assert.equal((await next.ended()).code, 0, next.output);
+      assert.deepEqual(stage.leftovers(), []);
+    },
+  );
 }
+
+test('[shared-memory] workers leave no descriptors behind in their process', limit, async (t) => {
+  const stage = new Stage(t);
+  const program = stage.start('workers', ['churn']);
+  const { before, after } = await program.next<{ before: number; after: number }>('seen');
+  assert.equal(after, before);
+  assert.equal((await program.ended()).code, 0, program.output);
+});

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 /** Directory of the compiled package. */
-export const dist =
-  process.env.SOCKETS_DIRECT_TEST_DIST ?? fileURLToPath(new URL('../../../dist', import.meta.url));
+export const dist = process.env.SOCKETS_DIRECT_TEST_DIST ?? fileURLToPath(new URL('../../../dist', import.meta.url));
 
 /** What `node --import` is given to preload the package in `directory`. */
 export function preloadUrl(directory = dist): string {

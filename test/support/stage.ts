@@ -86,9 +86,12 @@ export class Program {
       for (;;) {
         const found = find();
         if (found !== undefined) return found;
-        if (expired) throw new Error(`no ${what} within ${limit} ms; it said ${JSON.stringify(this.#reports)}\n${this.#output}`);
+        if (expired)
+          throw new Error(`no ${what} within ${limit} ms; it said ${JSON.stringify(this.#reports)}\n${this.#output}`);
         if (this.exit !== null && !this.child.connected) {
-          throw new Error(`no ${what}: ended with ${JSON.stringify(this.exit)}, said ${JSON.stringify(this.#reports)}\n${this.#output}`);
+          throw new Error(
+            `no ${what}: ended with ${JSON.stringify(this.exit)}, said ${JSON.stringify(this.#reports)}\n${this.#output}`,
+          );
         }
         await new Promise<void>((resolve) => {
           const wake = (): void => {

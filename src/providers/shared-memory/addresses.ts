@@ -28,6 +28,12 @@ export function isAddress({ sa_family, address }: SOCKADDR): boolean {
   return version !== 0 && sa_family === (version === 4 ? AF_INET : AF_INET6);
 }
 
+/** How well a listener's address matches a called one: as below, but `::` without IPv4 where that was asked for. */
+export function matchListener(bound: SOCKADDR, called: SOCKADDR): number {
+  if (bound.ipv6Only === true && called.sa_family === AF_INET) return 0;
+  return matchAddress(bound.address, called);
+}
+
 /** How well a bound address matches a called one: 2 exactly, 1 as a wildcard, 0 not. Dual-stack `::` takes both families. */
 export function matchAddress(bound: string, called: SOCKADDR): number {
   if (bound === called.address) return 2;

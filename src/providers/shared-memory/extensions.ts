@@ -1,7 +1,6 @@
 /** Extension functions of this provider, by GUID (WSD-INI-12). */
 
 import {
-
   type InvalidSocket,
   MEM_READ,
   type MemoryHandle,
@@ -22,8 +21,8 @@ import {
   type WSPDeregisterRdmaMemory,
   WSPDeregisterRdmaMemoryGuid,
   WSPMemoryRegistrationCacheCallbackGuid,
-  type WSPRdmaWrite,
   WSPRdmaReadGuid,
+  type WSPRdmaWrite,
   WSPRdmaWriteGuid,
   type WSPRegisterMemory,
   WSPRegisterMemoryGuid,
@@ -83,7 +82,10 @@ function deregisterMemory(check: Check): WSPDeregisterMemory {
   return (s, handle: MemoryHandle, lpErrno) => {
     const socket = check(s, lpErrno);
     if (socket === null) return SOCKET_ERROR;
-    const error = socket.registrations.deregister(handle, (region, offset, length) => socket.connection?.isPosted(region, offset, length) ?? false);
+    const error = socket.registrations.deregister(
+      handle,
+      (region, offset, length) => socket.connection?.isPosted(region, offset, length) ?? false,
+    );
     if (error !== 0) lpErrno.value = error;
     return error === 0 ? 0 : SOCKET_ERROR;
   };
@@ -118,7 +120,20 @@ function deregisterRdmaMemory(check: Check): WSPDeregisterRdmaMemory {
 
 /** The bytes travel on the ring, in order with messages, and the peer's provider stores them; its program takes no part. */
 function rdmaWrite(check: Check): WSPRdmaWrite {
-  return (s, buffers, count, descriptor, descriptorLength, offset, written, _flags, overlapped, _routine, _thread, lpErrno) => {
+  return (
+    s,
+    buffers,
+    count,
+    descriptor,
+    descriptorLength,
+    offset,
+    written,
+    _flags,
+    overlapped,
+    _routine,
+    _thread,
+    lpErrno,
+  ) => {
     const fail = (error: number): number => {
       lpErrno.value = error;
       return SOCKET_ERROR;
@@ -139,7 +154,13 @@ function rdmaWrite(check: Check): WSPRdmaWrite {
       for (let at = 0; at < len; at += MESSAGE_SIZE_MAX / 2) {
         const n = Math.min(len - at, MESSAGE_SIZE_MAX / 2);
         const from = buffers[i].offset + at;
-        connection.link.sendRdmaWrite(connection.id, connection.generation, descriptor, target, buf.bytes.subarray(from, from + n));
+        connection.link.sendRdmaWrite(
+          connection.id,
+          connection.generation,
+          descriptor,
+          target,
+          buf.bytes.subarray(from, from + n),
+        );
         target += n;
       }
     }
@@ -172,4 +193,3 @@ const diagnostics: ProviderDiagnosticsExtension = {
   WSPQueryReason: (s) => (s instanceof SharedMemorySocket ? s.reason : null),
   WSPQueryUnconsumed: (s) => (s instanceof SharedMemorySocket ? (s.connection?.unconsumed ?? 0) : 0),
 };
-

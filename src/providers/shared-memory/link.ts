@@ -14,12 +14,12 @@ import {
   ACCEPT_SIZE,
   CLOSE_SIZE,
   CONNECT_SIZE,
+  RDMA_WRITE_SIZE,
   RECORD_ACCEPT,
   RECORD_CLOSE,
   RECORD_CONNECT,
   RECORD_RDMA_WRITE,
   RECORD_REFUSE,
-  RDMA_WRITE_SIZE,
   REFUSE_SIZE,
   REQUEST_ACCEPTED,
   REQUEST_ENDED,
@@ -196,7 +196,9 @@ export class PeerLink implements Pollable {
 
   /** True while the request has not been withdrawn. */
   isPending(id: number, generation: number): boolean {
-    return !this.#dead && Atomics.load(this.#peerRequests, id & (SLOTS - 1)) === requestWord(generation, REQUEST_PENDING);
+    return (
+      !this.#dead && Atomics.load(this.#peerRequests, id & (SLOTS - 1)) === requestWord(generation, REQUEST_PENDING)
+    );
   }
 
   #decide(slot: number, generation: number, state: number): boolean {
@@ -362,7 +364,8 @@ export class PeerLink implements Pollable {
       const records = this.#consumer.consume(recordsMax, bytesMax, this.#handle);
       if (records === 0) return sent;
       this.counters.messages += records;
-      if ((Atomics.load(this.#words, this.#peerSleep) & wantsSpace) !== 0 && this.#consumer.free >= wakeSpace) this.#wakePeer();
+      if ((Atomics.load(this.#words, this.#peerSleep) & wantsSpace) !== 0 && this.#consumer.free >= wakeSpace)
+        this.#wakePeer();
       return true;
     } catch (error) {
       if (!(error instanceof RingViolation)) throw error;
@@ -429,10 +432,15 @@ export class PeerLink implements Pollable {
     }
     const connection = mine ? this.#mine[slot] : this.#peers[slot];
     if (connection === undefined) throw new RingViolation('control record for no connection');
-    if (mine && this.#generations[slot] !== generation) throw new RingViolation('control record for another connection');
+    if (mine && this.#generations[slot] !== generation)
+      throw new RingViolation('control record for another connection');
     if (type === RECORD_RDMA_WRITE && length > RDMA_WRITE_SIZE) {
       const { bytes } = region;
-      connection.rdmaWrite(bytes.subarray(offset + 16, offset + 32), words[i + 3], bytes.subarray(offset + RDMA_WRITE_SIZE, offset + length));
+      connection.rdmaWrite(
+        bytes.subarray(offset + 16, offset + 32),
+        words[i + 3],
+        bytes.subarray(offset + RDMA_WRITE_SIZE, offset + length),
+      );
     } else if (type === RECORD_CLOSE) {
       connection.closedByPeer();
     } else if (type === RECORD_ACCEPT && mine) {

@@ -5,7 +5,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { type Platform, PlatformError } from '../../platform/index.js';
 import { FD_ACCEPT, type SOCKADDR, WSAENOBUFS, WSAETIMEDOUT, type WSPUPCALLTABLEEX } from '../../spi/index.js';
-import { matchAddress } from './addresses.js';
+import { matchAddress, matchListener } from './addresses.js';
 import { ARENA_SIZE } from './arena.js';
 import { Connection } from './connection.js';
 import { type EstablishedLink, LinkEndpoint } from './endpoint.js';
@@ -112,7 +112,7 @@ export class Links implements LinkOwner, Connector {
     let best: SharedMemorySocket | null = null;
     let bestRank = 0;
     for (const socket of this.#listeners.get(callee.port) ?? []) {
-      const rank = matchAddress(socket.local!.address, callee);
+      const rank = matchListener(socket.local!, callee);
       if (rank > bestRank) {
         best = socket;
         bestRank = rank;
@@ -230,7 +230,8 @@ export class Links implements LinkOwner, Connector {
         continue;
       }
       // If the acceptor was faster, its answer is on the way and decides; both ends must never decide differently.
-      if (socket.connection === null || socket.connection.withdraw()) socket.connectEnded(WSAETIMEDOUT, 'connect-timeout');
+      if (socket.connection === null || socket.connection.withdraw())
+        socket.connectEnded(WSAETIMEDOUT, 'connect-timeout');
       else this.#connecting.delete(socket);
     }
     if (this.#connecting.size > 0) this.#armDeadline();

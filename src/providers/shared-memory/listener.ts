@@ -2,7 +2,7 @@
 
 import { type SOCKADDR, SOMAXCONN } from '../../spi/index.js';
 import type { PeerLink } from './link.js';
-import { REFUSED_BY_SWITCH } from './records.js';
+import { REFUSED_BY_SWITCH, REFUSED_NO_LISTENER } from './records.js';
 
 export interface ConnectionRequest {
   readonly link: PeerLink;
@@ -30,13 +30,13 @@ export class Listener {
   /** A second WSPListen: surplus requests are refused, newest first (WSD-LSN-13). */
   setBacklog(backlog: number): void {
     this.#backlog = Listener.#clamp(backlog);
-    while (this.#queue.length > this.#backlog) Listener.#refuse(this.#queue.pop()!);
+    while (this.#queue.length > this.#backlog) Listener.#refuse(this.#queue.pop()!, REFUSED_BY_SWITCH);
   }
 
   /** False: the queue is full, the peer has been refused, and the switch is not to be asked (WSD-LSN-8, WSD-LSN-9). */
   add(request: ConnectionRequest): boolean {
     if (this.#queue.length >= this.#backlog) {
-      Listener.#refuse(request);
+      Listener.#refuse(request, REFUSED_BY_SWITCH);
       return false;
     }
     this.#queue.push(request);
@@ -58,12 +58,15 @@ export class Listener {
     if (i >= 0) this.#queue.splice(i, 1);
   }
 
-  /** Refuses everything that waits (WSD-LSN-15). */
+  /**
+   * Turns away everything that waits (WSD-LSN-15), and says that nobody listens rather than that somebody refused: another
+   * process may have the port, or TCP/IP.
+   */
   close(): void {
-    for (const request of this.#queue.splice(0)) Listener.#refuse(request);
+    for (const request of this.#queue.splice(0)) Listener.#refuse(request, REFUSED_NO_LISTENER);
   }
 
-  static #refuse(request: ConnectionRequest): void {
-    request.link.refuse(request.id, request.generation, REFUSED_BY_SWITCH);
+  static #refuse(request: ConnectionRequest, cause: number): void {
+    request.link.refuse(request.id, request.generation, cause);
   }
 }

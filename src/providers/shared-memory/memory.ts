@@ -10,9 +10,9 @@ import {
   MEM_WRITE,
   type MemoryHandle,
   type MemoryRegion,
+  type WSABUF,
   WSAEFAULT,
   WSAEINVAL,
-  type WSABUF,
 } from '../../spi/index.js';
 
 /** Receive memory of this provider: registered for every socket of the process while it is reachable. */
@@ -78,7 +78,12 @@ export class Registrations {
       return buffer.offset >= 0 && buffer.offset + buffer.len <= buffer.buf.bytes.length;
     }
     for (const r of this.#all) {
-      if (r.region === buffer.buf && (r.flags & access) !== 0 && buffer.offset >= r.offset && buffer.offset + buffer.len <= r.offset + r.length) {
+      if (
+        r.region === buffer.buf &&
+        (r.flags & access) !== 0 &&
+        buffer.offset >= r.offset &&
+        buffer.offset + buffer.len <= r.offset + r.length
+      ) {
         return true;
       }
     }

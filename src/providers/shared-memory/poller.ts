@@ -5,7 +5,7 @@
  */
 
 import { AsyncResource } from 'node:async_hooks';
-import { PollWindow } from './poll-window.js';
+import type { PollWindow } from './poll-window.js';
 
 /** What the poller needs of a link. */
 export interface Pollable {
@@ -35,6 +35,14 @@ export interface PollerOptions {
   yieldProcessor(): void;
 }
 
+/**
+ * A yield that takes this many microseconds went to somebody who is no peer of ours: on a processor with other work, polling
+ * only hands that work our time, and sleeping is better, because whoever wakes up runs soon.
+ */
+const foreignYield = 300;
+/** Microseconds for which links sleep at once after that. */
+const contendedTime = 10_000;
+
 /** Fruitless polling may take this share of the time, on average over `budgetMax` microseconds of it. */
 const budgetShare = 0.25;
 const budgetMax = 20_000;
@@ -47,6 +55,7 @@ export class Poller {
   #running = false;
   #budget = budgetMax;
   #budgetTime = 0;
+  #contendedUntil = 0;
   readonly #turn = (): void => this.#takeTurn();
 
   constructor(options: PollerOptions) {
@@ -117,14 +126,17 @@ export class Poller {
     for (let i = links.length - 1; i >= 0; i--) {
       const link = links[i];
       const idle = now - link.lastWork;
-      if (idle < link.window.length && this.#budget > 0) continue;
+      if (idle < link.window.length && this.#budget > 0 && now >= this.#contendedUntil) continue;
       if (!link.sleep()) continue;
       link.awake = false;
       links.splice(i, 1);
       link.window.expired();
       this.#spend(idle, now);
     }
-    if (links.length > 0) this.#yield();
+    if (links.length === 0) return;
+    this.#yield();
+    const after = this.#now();
+    if (after - now > foreignYield) this.#contendedUntil = after + contendedTime;
   }
 
   #spend(idle: number, now: number): void {

@@ -18,16 +18,16 @@ import {
   type Out,
   PFL_HIDDEN,
   type ProviderSocket,
+  type SanServiceProvider,
   SECURITY_PROTOCOL_NONE,
   SIO_ADDRESS_LIST_QUERY,
   SIO_GET_EXTENSION_FUNCTION_POINTER,
   SO_MAX_MSG_SIZE,
   SOCK_STREAM,
-  SOCKET_ERROR,
-  SOL_SOCKET,
-  type SanServiceProvider,
   type SOCKADDR,
   type SOCKET_ADDRESS_LIST,
+  SOCKET_ERROR,
+  SOL_SOCKET,
   WINSOCK_VERSION,
   WSA_FLAG_OVERLAPPED,
   WSA_IO_INCOMPLETE,
@@ -158,7 +158,10 @@ export class SharedMemoryProvider implements SanServiceProvider {
     return socket;
   }
 
-  #accept(s: SharedMemorySocket, ...[addr, addrlen, condition, callbackData, lpErrno]: AcceptArguments): SharedMemorySocket | InvalidSocket {
+  #accept(
+    s: SharedMemorySocket,
+    ...[addr, addrlen, condition, callbackData, lpErrno]: AcceptArguments
+  ): SharedMemorySocket | InvalidSocket {
     const fail = (error: number): InvalidSocket => {
       lpErrno.value = error;
       return INVALID_SOCKET;
@@ -169,7 +172,8 @@ export class SharedMemoryProvider implements SanServiceProvider {
     const { link, id, generation, caller, callee } = request;
     const size = caller.sa_family === AF_INET6 ? 28 : 16;
     if (addrlen !== null && addrlen.value < size) return fail(WSAEFAULT);
-    const verdict = condition === null ? CF_ACCEPT : condition(caller, null, null, null, callee, null, { value: 0 }, callbackData);
+    const verdict =
+      condition === null ? CF_ACCEPT : condition(caller, null, null, null, callee, null, { value: 0 }, callbackData);
     if (verdict === CF_DEFER) return fail(WSATRY_AGAIN);
     s.listener.remove(request);
     const accepting = verdict === CF_ACCEPT ? this.#newSocket(s.family, lpErrno) : INVALID_SOCKET;
@@ -426,7 +430,11 @@ export class SharedMemoryProvider implements SanServiceProvider {
     return 0;
   }
 
-  #result(s: ProviderSocket | InvalidSocket, lpErrno: Out<number>, body: (socket: SharedMemorySocket) => number): number {
+  #result(
+    s: ProviderSocket | InvalidSocket,
+    lpErrno: Out<number>,
+    body: (socket: SharedMemorySocket) => number,
+  ): number {
     const socket = this.#check(s, lpErrno);
     if (socket === null) return SOCKET_ERROR;
     const error = body(socket);

@@ -142,7 +142,14 @@ function readAddress(words: Int32Array, i: number): SOCKADDR | null {
   return { sa_family: family, address: lastText, port: head & 0xffff };
 }
 
-export function writeConnect(words: Int32Array, offset: number, id: number, generation: number, callee: SOCKADDR, caller: SOCKADDR): void {
+export function writeConnect(
+  words: Int32Array,
+  offset: number,
+  id: number,
+  generation: number,
+  callee: SOCKADDR,
+  caller: SOCKADDR,
+): void {
   const i = offset >> 2;
   words[i] = RECORD_CONNECT;
   words[i + 1] = id;

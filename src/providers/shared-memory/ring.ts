@@ -34,7 +34,10 @@ export class RingProducer {
     this.#headIndex = headOffset >> 2;
     this.#tailIndex = tailOffset >> 2;
     this.#size = size;
-    this.region = { bytes: new Uint8Array(arena, ringOffset, size), words: new Int32Array(arena, ringOffset, size >> 2) };
+    this.region = {
+      bytes: new Uint8Array(arena, ringOffset, size),
+      words: new Int32Array(arena, ringOffset, size >> 2),
+    };
   }
 
   /** Offset in the region at which `length` bytes may be written, or -1 if the ring is too full. */
@@ -82,7 +85,7 @@ export class RingProducer {
     let at = Atomics.load(this.#shared, this.#tailIndex);
     const words = this.region.words;
     const size = this.#size;
-    while (((this.#head - at) >>> 0) <= size && at !== this.#head) {
+    while ((this.#head - at) >>> 0 <= size && at !== this.#head) {
       const offset = at & (size - 1);
       const length = words[offset >> 2];
       if (length === skip) {
@@ -112,7 +115,10 @@ export class RingConsumer {
     this.#headIndex = headOffset >> 2;
     this.#tailIndex = tailOffset >> 2;
     this.#size = size;
-    this.region = { bytes: new Uint8Array(arena, ringOffset, size), words: new Int32Array(arena, ringOffset, size >> 2) };
+    this.region = {
+      bytes: new Uint8Array(arena, ringOffset, size),
+      words: new Int32Array(arena, ringOffset, size >> 2),
+    };
   }
 
   get hasRecords(): boolean {
@@ -132,7 +138,7 @@ export class RingConsumer {
     const head = Atomics.load(this.#shared, this.#headIndex);
     if (head === this.#tail) return 0;
     const size = this.#size;
-    if (((head - this.#tail) >>> 0) > size || (head & 7) !== 0) throw new RingViolation('head out of bounds');
+    if ((head - this.#tail) >>> 0 > size || (head & 7) !== 0) throw new RingViolation('head out of bounds');
     const words = this.region.words;
     let records = 0;
     let bytes = 0;

@@ -7,15 +7,15 @@ import {
   FD_CONNECT,
   FD_CONNECT_BIT,
   type Out,
+  OVERLAPPED_POLL,
   type ProviderSocket,
   type SOCKADDR,
   type SwitchHandle,
-  OVERLAPPED_POLL,
+  type WSABUF,
   WSAEINVAL,
   WSAENOTCONN,
-  type WSAOVERLAPPED,
-  type WSABUF,
   type WSANETWORKEVENTS,
+  type WSAOVERLAPPED,
   type WSPUPCALLTABLEEX,
 } from '../../spi/index.js';
 import type { Connection, ConnectionOwner } from './connection.js';

@@ -14,13 +14,26 @@ async function one(options: net.TcpNetConnectOpts, index: number): Promise<void>
   socket.on('data', (chunk: Buffer) => got.push(chunk));
   try {
     await once(socket, 'connect');
+    const connectedAt = performance.timeOrigin + performance.now();
     const { remoteAddress, remoteFamily, remotePort, localAddress, localPort } = socket;
     socket.end(bytes);
     await once(socket, 'close');
     const same = Buffer.concat(got).equals(bytes);
-    report('echo', { ...carrier(socket), same, remoteAddress, remoteFamily, remotePort, localAddress, localPort });
+    report('echo', {
+      ...carrier(socket),
+      same,
+      connectedAt,
+      remoteAddress,
+      remoteFamily,
+      remotePort,
+      localAddress,
+      localPort,
+    });
   } catch (error) {
-    const { message, code, syscall, address, port } = error as NodeJS.ErrnoException & { address: string; port: number };
+    const { message, code, syscall, address, port } = error as NodeJS.ErrnoException & {
+      address: string;
+      port: number;
+    };
     report('failed', { ...carrier(socket), message, code, syscall, address, port });
   }
 }

@@ -1,6 +1,7 @@
 /** `echo-server.js [LISTEN OPTIONS] [maxConnections]`: gives back what it gets, and tells of each connection. */
 
 import net from 'node:net';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { carrier, listen, onOrder, report } from './support.js';
 
 const server = net.createServer({ allowHalfOpen: true }, (socket) => {
@@ -21,5 +22,12 @@ onOrder('block', ({ milliseconds }) => {
   report('blocking');
   const end = performance.now() + Number(milliseconds);
   while (performance.now() < end);
+});
+/** Tells, when asked again, for how long the event loop did not turn at most. */
+const delays = monitorEventLoopDelay({ resolution: 5 });
+onOrder('watch', () => {
+  report('watched', { longest: delays.max / 1e6 });
+  delays.reset();
+  delays.enable();
 });
 await listen(server, options === '' ? undefined : (JSON.parse(options) as net.ListenOptions));

@@ -14,7 +14,9 @@ import { connect, listen, onOrder, pattern, report } from './support.js';
 
 const [role, amount, piece, port] = process.argv.slice(2);
 const bytes = Number(amount);
-const data = Buffer.concat(Array.from({ length: Math.ceil(bytes / 65536) }, (_, i) => pattern(65536 * i, 65536))).subarray(0, bytes);
+const data = Buffer.concat(
+  Array.from({ length: Math.ceil(bytes / 65536) }, (_, i) => pattern(65536 * i, 65536)),
+).subarray(0, bytes);
 
 /** Writes everything but the last piece, which is returned. */
 function write(socket: net.Socket): Buffer {

@@ -4,7 +4,7 @@
  */
 
 import net from 'node:net';
-import { carrier, Checker, connect, listen, onOrder, report, send, stream } from './support.js';
+import { Checker, carrier, connect, listen, onOrder, report, send, stream } from './support.js';
 
 const [role, amount] = process.argv.slice(2);
 const progressAt = 1024 * 1024;

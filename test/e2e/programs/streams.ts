@@ -5,7 +5,7 @@
 
 import { once } from 'node:events';
 import net from 'node:net';
-import { carrier, Checker, connect, listen, onOrder, pattern, report, send } from './support.js';
+import { Checker, carrier, connect, listen, onOrder, pattern, report, send } from './support.js';
 
 type Log = (event: string) => void;
 
@@ -53,7 +53,12 @@ async function writeBeforeReading(socket: net.Socket, log: Log): Promise<void> {
 }
 
 const scenarios: Record<string, Scenario> = {
-  exchange: { options: { allowHalfOpen: true }, clientOptions: { allowHalfOpen: true }, server: exchange, client: exchange },
+  exchange: {
+    options: { allowHalfOpen: true },
+    clientOptions: { allowHalfOpen: true },
+    server: exchange,
+    client: exchange,
+  },
 
   clientEndsFirst: {
     options: { allowHalfOpen: true },

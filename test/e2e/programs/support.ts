@@ -40,7 +40,10 @@ export function carrier(socket: net.Socket | net.Server): { provider: string | n
   return info === null ? { provider: null, reason: null } : info.connectionInfo(socket);
 }
 
-export async function listen(server: net.Server, options: net.ListenOptions = { port: 0, host: '127.0.0.1' }): Promise<number> {
+export async function listen(
+  server: net.Server,
+  options: net.ListenOptions = { port: 0, host: '127.0.0.1' },
+): Promise<number> {
   server.listen(options);
   await once(server, 'listening');
   const { port } = server.address() as net.AddressInfo;

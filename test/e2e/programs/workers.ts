@@ -6,15 +6,17 @@
  *     to-worker    the main thread connects to a worker
  *     workers      a worker connects to another one
  *     same-loop    the main thread connects to itself
+ *     churn        one worker after the other connects to the main thread and is terminated or ends by itself
  *     terminated   a worker that streams is terminated, and the main thread reports when the stream ends
  *     terminated-client   the same, but the worker is the client
  */
 
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { carrier, Checker, connect, report, send, stream } from './support.js';
+import { Checker, carrier, connect, report, send, stream } from './support.js';
 
 const bytes = 8 * 1024 * 1024;
 
@@ -87,6 +89,21 @@ async function terminated(byClient: boolean): Promise<void> {
   report('seen', { how, after, correct: checker.correct, provider: carrier(socket).provider });
 }
 
+/** Descriptors of the process after that many more workers. */
+async function churn(port: number, workers: number): Promise<number> {
+  for (let i = 0; i < workers; i++) {
+    const worker = start('connect', port);
+    await message(worker);
+    const ended = once(worker, 'exit');
+    if (i % 2 === 0) await worker.terminate();
+    else worker.postMessage('end');
+    await ended;
+  }
+  // Ends of links are seen in a later turn.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  return readdirSync('/proc/self/fd').length;
+}
+
 const kind = process.argv[2];
 
 if (!isMainThread) {
@@ -97,6 +114,11 @@ if (!isMainThread) {
     parentPort!.postMessage(await seen);
   } else if (role === 'call') {
     parentPort!.postMessage(await call(port));
+  } else if (role === 'connect') {
+    const socket = await connect({ port, host: '127.0.0.1' });
+    socket.on('error', () => {}).resume();
+    parentPort!.once('message', () => socket.destroy());
+    parentPort!.postMessage(carrier(socket).provider);
   } else if (role === 'stream-server') {
     const server = net.createServer((socket) => stream(socket)).listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -104,6 +126,13 @@ if (!isMainThread) {
   } else {
     stream(await connect({ port, host: '127.0.0.1' }));
   }
+} else if (kind === 'churn') {
+  const server = net.createServer((socket) => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  const before = await churn(port, 2);
+  report('seen', { before, after: await churn(port, 10) });
+  server.close();
 } else if (kind === 'terminated' || kind === 'terminated-client') {
   await terminated(kind === 'terminated-client');
 } else {
