@@ -6,7 +6,7 @@
 import net from 'node:net';
 import { requireInternals } from './internals.js';
 import type { NetSocket, QueuedChunk, WriteCallback, WriteGeneric } from './node-types.js';
-import { isSanHandle, type SanHandle } from './san-handle.js';
+import { isSanHandle, type SanHandle } from './san-handle-face.js';
 
 /** Leads the writes of a socket to its SAN handle. Left alone: sockets whose class has its own way of writing. */
 export function bypassWrites(socket: NetSocket, handle: SanHandle): void {

@@ -15,8 +15,8 @@ export interface ConnectionInfo {
 const undecided: ConnectionInfo = Object.freeze({ provider: null, reason: null });
 
 class Identity {
-  // biome-ignore lint/correctness/noConstructorReturn: the field of the subclass is put on a foreign object on purpose.
   constructor(owner: object) {
+    // biome-ignore lint/correctness/noConstructorReturn: the field of the subclass is put on a foreign object on purpose.
     return owner;
   }
 }

@@ -18,7 +18,8 @@ import { requireInternals } from './internals.js';
 import { hold, release } from './liveness.js';
 import { debug } from './log.js';
 import type { AnyHandle, NetSocket } from './node-types.js';
-import { createSanHandle, type SanHandle } from './san-handle.js';
+import { createSanHandle } from './san-handle.js';
+import type { SanHandle } from './san-handle-face.js';
 import { contain, settle } from './ticks.js';
 
 /** How the hooks reach the switch, and for whom they work. */

@@ -11,32 +11,16 @@ import { AsyncResource } from 'node:async_hooks';
 import { toUvErrno, UV_EBADF, UV_ECANCELED, UV_ECONNRESET, UV_ENOTCONN, UV_EPIPE } from '../providers/tcpip/errno.js';
 import type { NativeAddress, NativeTcpHandle } from '../providers/tcpip/native.js';
 import { AF_INET, AF_INET6, type SOCKADDR, WSAECONNABORTED, WSAECONNRESET } from '../spi/index.js';
-import type { ConnectionEvents, SanConnection } from '../switch/face.js';
+import type { SanConnection } from '../switch/face.js';
 import { bypassWrites } from './bypass.js';
 import { inClosingPhase } from './closing.js';
 import { remember } from './connection-info.js';
 import { errnoException } from './errors.js';
 import { requireInternals } from './internals.js';
 import { hold, release } from './liveness.js';
-import type { AnyHandle, NativeJsStream, NativeRequest, NetSocket, WriteCallback } from './node-types.js';
+import type { AnyHandle, NativeRequest, NetSocket, WriteCallback } from './node-types.js';
+import { recognize, type SanHandle } from './san-handle-face.js';
 import { contain, settle } from './ticks.js';
-
-/** What the rest of this folder needs of the handle. */
-export interface SanHandle extends NativeJsStream, ConnectionEvents {
-  readonly connection: SanConnection;
-  readonly closing: boolean;
-  /** The socket, or the TLS socket, that owns the handle. */
-  owner: NetSocket | null;
-  /** The program's own TCP handle (WSD-SOC-2). It is not connected; options set on the socket reach it too. */
-  tcp: NativeTcpHandle | null;
-  /** True once a native consumer may be attached. */
-  native: boolean;
-  /** Sends one chunk of a JavaScript writer; false: `callback` follows when the bytes are taken. */
-  send(chunk: Uint8Array, callback: WriteCallback): boolean;
-  /** Same for several chunks, as one write. */
-  sendAll(chunks: readonly Uint8Array[], bytes: number, callback: WriteCallback): boolean;
-  unref(): void;
-}
 
 /** `family` is that of the socket; an IPv6 socket shows IPv4 addresses mapped. */
 type SanHandleConstructor = new (connection: SanConnection, family: number) => SanHandle;
@@ -45,13 +29,11 @@ let handleClass: SanHandleConstructor | undefined;
 
 /** Makes the handle for an established connection. */
 export function createSanHandle(connection: SanConnection, family: number): SanHandle {
-  handleClass ??= defineSanHandle();
+  if (handleClass === undefined) {
+    handleClass = defineSanHandle();
+    recognize(handleClass);
+  }
   return new handleClass(connection, family);
-}
-
-/** Whether a socket's handle is one of ours. */
-export function isSanHandle(handle: object | null | undefined): handle is SanHandle {
-  return handleClass !== undefined && handle instanceof handleClass;
 }
 
 function writeName(out: NativeAddress, name: SOCKADDR, family: number): void {

@@ -3,7 +3,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { WSA_OPERATION_ABORTED, WSAECONNABORTED, WSAECONNRESET, WSAENOTCONN, WSAESHUTDOWN } from '../../src/spi/index.js';
+import {
+  WSA_OPERATION_ABORTED,
+  WSAECONNABORTED,
+  WSAECONNRESET,
+  WSAENOTCONN,
+  WSAESHUTDOWN,
+} from '../../src/spi/index.js';
 import { acts, choices, numRuns, Pair, pairOptions, perform, usual } from './support.js';
 
 test('WSD-CLS-1 a half-close ends one direction after everything written, and the other one goes on', () => {
@@ -14,7 +20,11 @@ test('WSD-CLS-1 a half-close ends one direction after everything written, and th
     perform(pair, before, random);
     a.shutdown();
     a.write(10);
-    perform(pair, after.filter(([which, act]) => which === 1 || act.kind !== 'write'), random);
+    perform(
+      pair,
+      after.filter(([which, act]) => which === 1 || act.kind !== 'write'),
+      random,
+    );
     for (const side of pair.sides) side.session.readStart();
     pair.settle(random);
     assert.deepEqual(a.shutdowns, [0]);
@@ -48,44 +58,52 @@ test('WSD-CLS-1 the end of sending is told even when no credit is left for data'
   pair.settle();
   assert.equal(pair.b.receivedBytes, 1_000_000);
   assert.deepEqual([pair.a.shutdowns, pair.b.shutdowns], [[0], [0]]);
-  assert.deepEqual([pair.a.events, pair.b.events].map((events) => [...events].sort()), [
-    ['end', 'finished', 'negotiated'],
-    ['end', 'finished', 'negotiated'],
-  ]);
+  assert.deepEqual(
+    [pair.a.events, pair.b.events].map((events) => [...events].sort()),
+    [
+      ['end', 'finished', 'negotiated'],
+      ['end', 'finished', 'negotiated'],
+    ],
+  );
 });
 
 test('whatever the programs do, every write and shutdown is answered once, and the end is told once', () => {
-  const property = fc.property(pairOptions, acts('shutdown', 'close', 'reset'), fc.integer(), (options, script, seed) => {
-    const random = choices(seed);
-    const pair = Pair.negotiated(options);
-    const shutdowns = [0, 0];
-    const closed = new Set<number>();
-    for (const [which, act] of script) {
-      if (act.kind === 'shutdown') shutdowns[which]!++;
-      if (act.kind === 'close' || act.kind === 'reset') closed.add(which);
-      perform(pair, [[which, act]], random);
-    }
-    for (const side of pair.sides) side.session.readStart();
-    pair.settle(random);
-    for (const which of [0, 1] as const) {
-      if (closed.has(which)) continue;
-      pair.sides[which].shutdown();
-      shutdowns[which]!++;
-    }
-    pair.settle(random);
-    for (const side of pair.sides) side.session.close();
-    pair.settle(random);
-    pair.sides.forEach((side, which) => {
-      assert.equal(side.companionOpen, false, 'the connection has ended');
-      assert.equal(side.times('violation'), 0);
-      assert.ok(side.times('finished') <= 1);
-      assert.ok(side.times('end') + side.times('error') <= 1);
-      if (!closed.has(which)) assert.ok(side.ended, 'a program that reads is told the end');
-      side.checkReceived();
-      side.checkWrites();
-      assert.equal(side.shutdowns.length, shutdowns[which]);
-    });
-  });
+  const property = fc.property(
+    pairOptions,
+    acts('shutdown', 'close', 'reset'),
+    fc.integer(),
+    (options, script, seed) => {
+      const random = choices(seed);
+      const pair = Pair.negotiated(options);
+      const shutdowns = [0, 0];
+      const closed = new Set<number>();
+      for (const [which, act] of script) {
+        if (act.kind === 'shutdown') shutdowns[which]!++;
+        if (act.kind === 'close' || act.kind === 'reset') closed.add(which);
+        perform(pair, [[which, act]], random);
+      }
+      for (const side of pair.sides) side.session.readStart();
+      pair.settle(random);
+      for (const which of [0, 1] as const) {
+        if (closed.has(which)) continue;
+        pair.sides[which].shutdown();
+        shutdowns[which]!++;
+      }
+      pair.settle(random);
+      for (const side of pair.sides) side.session.close();
+      pair.settle(random);
+      pair.sides.forEach((side, which) => {
+        assert.equal(side.companionOpen, false, 'the connection has ended');
+        assert.equal(side.times('violation'), 0);
+        assert.ok(side.times('finished') <= 1);
+        assert.ok(side.times('end') + side.times('error') <= 1);
+        if (!closed.has(which)) assert.ok(side.ended, 'a program that reads is told the end');
+        side.checkReceived();
+        side.checkWrites();
+        assert.equal(side.shutdowns.length, shutdowns[which]);
+      });
+    },
+  );
   fc.assert(property, { numRuns: 3 * numRuns });
 });
 
@@ -95,7 +113,11 @@ test('WSD-CLS-5 close sends what is unsent in the background', () => {
   a.write(500_000);
   a.write(3);
   a.session.close();
-  assert.deepEqual(a.writes.map(({ results }) => results), [[0], [0]], 'the program has its memory back');
+  assert.deepEqual(
+    a.writes.map(({ results }) => results),
+    [[0], [0]],
+    'the program has its memory back',
+  );
   pair.settle();
   assert.ok(a.companionOpen, 'the companion stays while bytes are unsent');
   b.session.readStart();
@@ -163,7 +185,10 @@ test('after close and reset writes and shutdowns fail, in a later turn', () => {
     pair.a.write(5, 6);
     pair.a.shutdown();
     pair.settle();
-    assert.deepEqual(pair.a.writes.map(({ results }) => results), [[WSA_OPERATION_ABORTED], [WSA_OPERATION_ABORTED]]);
+    assert.deepEqual(
+      pair.a.writes.map(({ results }) => results),
+      [[WSA_OPERATION_ABORTED], [WSA_OPERATION_ABORTED]],
+    );
     assert.equal(pair.a.shutdowns.length, 1);
     assert.notEqual(pair.a.shutdowns[0], 0);
   }
@@ -184,32 +209,38 @@ test('a second shutdown is answered too', () => {
 });
 
 test('a lost connection delivers what has arrived, then the error, once', () => {
-  const property = fc.property(acts(), fc.boolean(), fc.constantFrom(0, WSAECONNRESET), fc.integer(), (script, readFirst, error, seed) => {
-    const random = choices(seed);
-    const pair = Pair.negotiated();
-    const { a, b } = pair;
-    perform(pair, script, random);
-    const arrived = b.session.bytesReceived;
-    if (readFirst) b.session.readStart();
-    b.companionOpen = false;
-    b.session.lost(error);
-    b.session.lost(error);
-    if (!readFirst) {
+  const property = fc.property(
+    acts(),
+    fc.boolean(),
+    fc.constantFrom(0, WSAECONNRESET),
+    fc.integer(),
+    (script, readFirst, error, seed) => {
+      const random = choices(seed);
+      const pair = Pair.negotiated();
+      const { a, b } = pair;
+      perform(pair, script, random);
+      const arrived = b.session.bytesReceived;
+      if (readFirst) b.session.readStart();
+      b.companionOpen = false;
+      b.session.lost(error);
+      b.session.lost(error);
+      if (!readFirst) {
+        pair.settle(random);
+        b.session.readStart();
+      }
       pair.settle(random);
-      b.session.readStart();
-    }
-    pair.settle(random);
-    assert.equal(b.receivedBytes, arrived);
-    b.checkReceived();
-    b.checkWrites();
-    assert.deepEqual(b.events, ['negotiated', error === 0 ? 'end' : `error ${error}`]);
-    const waiting = b.writes.filter(({ results }) => results.length > 0 && results[0] !== 0);
-    assert.ok(waiting.every(({ results }) => results[0] === (error === 0 ? WSAESHUTDOWN : error)));
-    b.shutdown();
-    pair.settle(random);
-    assert.deepEqual(b.shutdowns, [WSAENOTCONN]);
-    assert.equal(a.times('violation'), 0);
-  });
+      assert.equal(b.receivedBytes, arrived);
+      b.checkReceived();
+      b.checkWrites();
+      assert.deepEqual(b.events, ['negotiated', error === 0 ? 'end' : `error ${error}`]);
+      const waiting = b.writes.filter(({ results }) => results.length > 0 && results[0] !== 0);
+      assert.ok(waiting.every(({ results }) => results[0] === (error === 0 ? WSAESHUTDOWN : error)));
+      b.shutdown();
+      pair.settle(random);
+      assert.deepEqual(b.shutdowns, [WSAENOTCONN]);
+      assert.equal(a.times('violation'), 0);
+    },
+  );
   fc.assert(property, { numRuns });
 });
 
@@ -224,9 +255,18 @@ test('a peer that dies is an end of data if it has read everything, else a reset
     pair.a.checkWrites();
     return pair.a.events.slice(1);
   };
-  assert.deepEqual(died(0, () => {}), ['end']);
-  assert.deepEqual(died(0, ({ a }) => a.write(5)), ['end']);
-  assert.deepEqual(died(1, ({ a }) => a.write(5)), [`error ${WSAECONNRESET}`]);
+  assert.deepEqual(
+    died(0, () => {}),
+    ['end'],
+  );
+  assert.deepEqual(
+    died(0, ({ a }) => a.write(5)),
+    ['end'],
+  );
+  assert.deepEqual(
+    died(1, ({ a }) => a.write(5)),
+    [`error ${WSAECONNRESET}`],
+  );
   // What was not taken is younger than all data: a message that only returns credits.
   const read = (pair: Pair): void => {
     pair.a.write(5);
@@ -236,7 +276,11 @@ test('a peer that dies is an end of data if it has read everything, else a reset
     pair.settle();
   };
   assert.deepEqual(died(1, read), ['end']);
-  assert.deepEqual(died(0, ({ a }) => a.write(1_000_000)), [`error ${WSAECONNRESET}`], 'bytes are still queued');
+  assert.deepEqual(
+    died(0, ({ a }) => a.write(1_000_000)),
+    [`error ${WSAECONNRESET}`],
+    'bytes are still queued',
+  );
   const dead = new Pair(usual);
   dead.a.session.peerDied(0);
   assert.deepEqual(dead.a.events, [`error ${WSAECONNRESET}`], 'there was no session yet');

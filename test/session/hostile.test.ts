@@ -49,7 +49,9 @@ test('WSD-NEG-2 WSD-NEG-4 WSD-NEG-5 one pair of messages agrees the session, eac
   look(pair.a);
   assert.deepEqual([pair.a.events, pair.b.events], [['negotiated'], ['negotiated']]);
   assert.deepEqual([pair.a.messagesSent, pair.b.messagesSent], [1, 1]);
-  const found = sent.map((bytes) => readNegotiation(new Int32Array(bytes.buffer), HEADER_SIZE, bytes.length - HEADER_SIZE));
+  const found = sent.map((bytes) =>
+    readNegotiation(new Int32Array(bytes.buffer), HEADER_SIZE, bytes.length - HEADER_SIZE),
+  );
   assert.deepEqual(found, offers);
 });
 
@@ -69,7 +71,10 @@ test('a session with too few buffers, buffers too small, or of another version i
     change();
     return readNegotiation(words, 0, length);
   };
-  assert.deepEqual(read(() => {}), good);
+  assert.deepEqual(
+    read(() => {}),
+    good,
+  );
   for (const [word, value] of [
     [0, 0],
     [1, 2],
@@ -82,11 +87,19 @@ test('a session with too few buffers, buffers too small, or of another version i
     [4, 4097],
     [4, -1],
   ] as const) {
-    assert.equal(read(() => {
-      words[word] = value;
-    }), null, `word ${word} is ${value}`);
+    assert.equal(
+      read(() => {
+        words[word] = value;
+      }),
+      null,
+      `word ${word} is ${value}`,
+    );
   }
-  for (const length of [0, 23, 25, 1000]) assert.equal(read(() => {}, length), null);
+  for (const length of [0, 23, 25, 1000])
+    assert.equal(
+      read(() => {}, length),
+      null,
+    );
 });
 
 test('each kind of malformed message is a violation, which ends the session with WSAECONNRESET', () => {
@@ -168,38 +181,47 @@ test('WSD-FLW-2 credits never exceed what the peer has announced', () => {
 test('no sequence of arbitrary messages makes a session throw, deliver twice, or send beyond its credit', () => {
   const word = fc.oneof(fc.constantFrom(0, -1, 1, 16, 0x7fffffff, -0x80000000), fc.integer());
   const mutation = fc.record({
-    type: fc.oneof({ weight: 5, arbitrary: fc.constantFrom(TYPE_DATA, TYPE_CREDIT, TYPE_FINISH, TYPE_NEGOTIATE) }, { weight: 1, arbitrary: fc.nat(255) }),
+    type: fc.oneof(
+      { weight: 5, arbitrary: fc.constantFrom(TYPE_DATA, TYPE_CREDIT, TYPE_FINISH, TYPE_NEGOTIATE) },
+      { weight: 1, arbitrary: fc.nat(255) },
+    ),
     payload: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 4096 })),
     credits: fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(0xffff) }),
     garbled: fc.option(fc.tuple(fc.nat(3), word), { freq: 5 }),
     cut: fc.option(fc.nat(4112), { freq: 8 }),
   });
-  const property = fc.property(fc.array(mutation, { minLength: 1, maxLength: 30 }), fc.boolean(), fc.integer(), (script, negotiated, seed) => {
-    const random = choices(seed);
-    const pair = negotiated ? Pair.negotiated() : new Pair();
-    const { b } = pair;
-    b.inbox.length = 0;
-    let sequence = negotiated ? next(b) : 1;
-    if (random() % 2 === 0) b.session.readStart();
-    if (negotiated) b.write(random() % 60_000);
-    for (const { type, payload, credits, garbled, cut } of script) {
-      const bytes = message(type, sequence++, payload, credits);
-      if (type === TYPE_NEGOTIATE && payload >= 24) writeNegotiation(new Int32Array(bytes.buffer), HEADER_SIZE, usual.offers[0]);
-      if (garbled !== null) new Int32Array(bytes.buffer)[garbled[0]] = garbled[1];
-      // A hostile peer takes what it has given credit for.
-      pair.a.inbox.length = 0;
-      if (b.posted.length === 0) break;
-      inject(b, cut === null ? bytes : bytes.subarray(0, Math.min(cut, bytes.length)));
+  const property = fc.property(
+    fc.array(mutation, { minLength: 1, maxLength: 30 }),
+    fc.boolean(),
+    fc.integer(),
+    (script, negotiated, seed) => {
+      const random = choices(seed);
+      const pair = negotiated ? Pair.negotiated() : new Pair();
+      const { b } = pair;
+      b.inbox.length = 0;
+      let sequence = negotiated ? next(b) : 1;
+      if (random() % 2 === 0) b.session.readStart();
+      if (negotiated) b.write(random() % 60_000);
+      for (const { type, payload, credits, garbled, cut } of script) {
+        const bytes = message(type, sequence++, payload, credits);
+        if (type === TYPE_NEGOTIATE && payload >= 24)
+          writeNegotiation(new Int32Array(bytes.buffer), HEADER_SIZE, usual.offers[0]);
+        if (garbled !== null) new Int32Array(bytes.buffer)[garbled[0]] = garbled[1];
+        // A hostile peer takes what it has given credit for.
+        pair.a.inbox.length = 0;
+        if (b.posted.length === 0) break;
+        inject(b, cut === null ? bytes : bytes.subarray(0, Math.min(cut, bytes.length)));
+        for (const task of b.tasks.splice(0)) task();
+        assert.ok(b.session.credits <= usual.offers[0].postedBuffersMax);
+        assert.ok(b.session.credits >= 0);
+      }
+      assert.ok(b.times('violation') <= 1);
+      assert.ok(b.times('end') + b.times('error') <= 1);
       for (const task of b.tasks.splice(0)) task();
-      assert.ok(b.session.credits <= usual.offers[0].postedBuffersMax);
-      assert.ok(b.session.credits >= 0);
-    }
-    assert.ok(b.times('violation') <= 1);
-    assert.ok(b.times('end') + b.times('error') <= 1);
-    for (const task of b.tasks.splice(0)) task();
-    b.session.reset();
-    for (const task of b.tasks.splice(0)) task();
-    b.checkWrites();
-  });
+      b.session.reset();
+      for (const task of b.tasks.splice(0)) task();
+      b.checkWrites();
+    },
+  );
   fc.assert(property, { numRuns: 10 * numRuns });
 });

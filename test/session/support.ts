@@ -13,7 +13,7 @@ import {
   type SessionOwner,
   type SessionWire,
 } from '../../src/session/index.js';
-import { type MemoryRegion, WSAECONNRESET, type WSABUF } from '../../src/spi/index.js';
+import { type MemoryRegion, type WSABUF, WSAECONNRESET } from '../../src/spi/index.js';
 
 /** Runs of a property; more by the environment, for a longer search. */
 export const numRuns = Number(process.env.SOCKETS_DIRECT_TEST_RUNS ?? 60);
@@ -104,7 +104,10 @@ export class Side implements SessionWire, SessionOwner {
     this.messagesSent++;
     this.peer.inbox.push(buf.bytes.slice(offset, offset + length));
     this.peer.outstandingMax = Math.max(this.peer.outstandingMax, this.peer.inbox.length);
-    assert.ok(this.peer.inbox.length <= this.peer.posted.length, 'there is a posted buffer for every message under way');
+    assert.ok(
+      this.peer.inbox.length <= this.peer.posted.length,
+      'there is a posted buffer for every message under way',
+    );
   }
 
   repost(buffer: WSABUF): void {
@@ -274,9 +277,10 @@ export class Pair {
   readonly sides: readonly [Side, Side];
 
   constructor({ offers, copyMax, gatherMax, acceptMax }: PairOptions = usual) {
-    const [a, b] = offers.map(
-      (offer, i) => new Side({ offer, initiator: i === 0, copyMax, gatherMax, acceptMax }),
-    ) as [Side, Side];
+    const [a, b] = offers.map((offer, i) => new Side({ offer, initiator: i === 0, copyMax, gatherMax, acceptMax })) as [
+      Side,
+      Side,
+    ];
     a.peer = b;
     b.peer = a;
     this.a = a;
@@ -327,7 +331,11 @@ export function choices(seed: number): () => number {
 // ---- what properties run over
 
 const offer = fc
-  .record({ postedBuffers: fc.integer({ min: 4, max: 32 }), more: fc.nat(8), payloadSize: fc.integer({ min: 1024, max: 16384 }) })
+  .record({
+    postedBuffers: fc.integer({ min: 4, max: 32 }),
+    more: fc.nat(8),
+    payloadSize: fc.integer({ min: 1024, max: 16384 }),
+  })
   .map(({ postedBuffers, more, payloadSize }) => ({
     postedBuffers,
     postedBuffersMax: postedBuffers + more,
@@ -364,7 +372,9 @@ const writeAct = fc
 const stepsAct = fc.nat(40).map((count): Act => ({ kind: 'steps', count }));
 
 /** Acts of the two programs, with steps in between. */
-export function acts(...more: readonly ('readStart' | 'readStop' | 'shutdown' | 'close' | 'reset')[]): fc.Arbitrary<[0 | 1, Act][]> {
+export function acts(
+  ...more: readonly ('readStart' | 'readStop' | 'shutdown' | 'close' | 'reset')[]
+): fc.Arbitrary<[0 | 1, Act][]> {
   const act = fc.oneof(
     { weight: 6, arbitrary: writeAct },
     { weight: 4, arbitrary: stepsAct },

@@ -36,19 +36,25 @@ test('WSD-COMP-5 every byte arrives once and in order, whatever is written and w
 });
 
 test('WSD-FLW-7 one direction flows on while the program of the other does not read', () => {
-  const property = fc.property(pairOptions, acts(), fc.constantFrom<0 | 1>(0, 1), fc.integer(), (options, script, which, seed) => {
-    const random = choices(seed);
-    const pair = Pair.negotiated(options);
-    const side = pair.sides[which];
-    perform(pair, script, random);
-    side.peer.session.readStop();
-    side.peer.write(400_000);
-    side.session.readStart();
-    pair.settle(random);
-    checkComplete(side, false);
-    resume(pair, random);
-    for (const side of pair.sides) checkComplete(side);
-  });
+  const property = fc.property(
+    pairOptions,
+    acts(),
+    fc.constantFrom<0 | 1>(0, 1),
+    fc.integer(),
+    (options, script, which, seed) => {
+      const random = choices(seed);
+      const pair = Pair.negotiated(options);
+      const side = pair.sides[which];
+      perform(pair, script, random);
+      side.peer.session.readStop();
+      side.peer.write(400_000);
+      side.session.readStart();
+      pair.settle(random);
+      checkComplete(side, false);
+      resume(pair, random);
+      for (const side of pair.sides) checkComplete(side);
+    },
+  );
   fc.assert(property, { numRuns });
 });
 
@@ -136,7 +142,10 @@ test('WSD-FLW-8 credits go back alone at half of the window, and in the headers 
 test('WSD-FLW-8 credit messages do not provoke each other for ever', () => {
   const property = fc.property(
     fc.tuple(fc.integer({ min: 4, max: 12 }), fc.integer({ min: 4, max: 12 })),
-    fc.array(fc.tuple(fc.constantFrom<0 | 1>(0, 1), fc.constantFrom('read', 'write', 'shutdown', 'step')), { maxLength: 60, size: 'max' }),
+    fc.array(fc.tuple(fc.constantFrom<0 | 1>(0, 1), fc.constantFrom('read', 'write', 'shutdown', 'step')), {
+      maxLength: 60,
+      size: 'max',
+    }),
     fc.boolean(),
     fc.integer(),
     ([n, m], script, saturated, seed) => {
@@ -241,6 +250,10 @@ test('payloads above the bound are handed over and their memory is never written
     pair.a.write(101 + i);
     pair.settle();
   }
-  assert.ok(pair.b.received.every((chunk) => chunk.buffer.byteLength <= HEADER_SIZE + 4096 + 64 || chunk.byteOffset >= HEADER_SIZE));
+  assert.ok(
+    pair.b.received.every(
+      (chunk) => chunk.buffer.byteLength <= HEADER_SIZE + 4096 + 64 || chunk.byteOffset >= HEADER_SIZE,
+    ),
+  );
   checkComplete(pair.b);
 });

@@ -23,7 +23,7 @@ import {
 } from '../../src/providers/shared-memory/records.js';
 import { RingProducer } from '../../src/providers/shared-memory/ring.js';
 import { MEM_WRITE, WSAECONNREFUSED, WSAECONNRESET, WSAETIMEDOUT } from '../../src/spi/index.js';
-import { callee, caller, clear, Loop, notify, Party, region } from './link-support.js';
+import { callee, caller, clear, Loop, notify, type Party, region } from './link-support.js';
 
 /** A loop whose peer is not a link but this test's own hand. */
 class Target {
@@ -38,7 +38,13 @@ class Target {
     this.words = new Int32Array(arena, 0, 1024);
     this.requests = new Int32Array(arena, myRequests, SLOTS);
     this.ring = new RingProducer(arena, sendHead, sendTail, sendRing, RING_SIZE);
-    this.loop.link = new PeerLink({ arena, side: 0, poller: this.loop.poller, owner: this.loop, ringDoorbell: () => true });
+    this.loop.link = new PeerLink({
+      arena,
+      side: 0,
+      poller: this.loop.poller,
+      owner: this.loop,
+      ringDoorbell: () => true,
+    });
   }
 
   /** Writes a record of `length` bytes that begins with the words. */
@@ -124,7 +130,10 @@ test('answers that contradict each other end the connection, and every waiting c
   assert.deepEqual([party.connects, party.completions.length], [[[0, null]], 0], 'a second accept changes nothing');
   refuse(accepted);
   accepted.loop.rest();
-  assert.deepEqual(party.completions.map(({ error }) => error), [WSAECONNRESET, WSAECONNRESET]);
+  assert.deepEqual(
+    party.completions.map(({ error }) => error),
+    [WSAECONNRESET, WSAECONNRESET],
+  );
   close(accepted);
   accepted.loop.rest();
   assert.deepEqual([accepted.loop.link.connectionCount, accepted.loop.ends], [0, []]);
@@ -167,8 +176,15 @@ test('WSD-MEM-31 WSD-MEM-12 writes of the peer outside what it may write change 
     one.loop.rest();
     const good = name === 'in bounds';
     assert.equal(party.connection.isConnected, good, name);
-    assert.equal(memory.bytes.some((byte) => byte !== 0), good, name);
-    assert.ok(memory.bytes.every((byte, i) => byte === 0 || (i >= 20 && i < 28)), name);
+    assert.equal(
+      memory.bytes.some((byte) => byte !== 0),
+      good,
+      name,
+    );
+    assert.ok(
+      memory.bytes.every((byte, i) => byte === 0 || (i >= 20 && i < 28)),
+      name,
+    );
     assert.deepEqual(one.loop.ends, [], name);
   }
 });
@@ -208,7 +224,8 @@ function attack(seed: number): boolean {
     return (state >>> 8) % below;
   };
   const pick = (...values: readonly number[]): number => values[random(values.length)]!;
-  const anyWord = (): number => (random(2) === 0 ? pick(0, 1, -1, 8, 0x7fffffff, -0x80000000) : (random(65_536) << 16) | random(65_536));
+  const anyWord = (): number =>
+    random(2) === 0 ? pick(0, 1, -1, 8, 0x7fffffff, -0x80000000) : (random(65_536) << 16) | random(65_536);
   const anyId = (): number => (random(12) === 0 ? anyWord() : pick(1, 2, 3, SLOTS + 1, SLOTS + 2));
   const one = new Target(arena);
   one.connect();
@@ -219,7 +236,10 @@ function attack(seed: number): boolean {
   one.accept();
   for (const party of one.parties) if (party.connection.isConnected) party.post(random(4), 64);
   for (let i = 1 + random(8); i > 0; i--) {
-    const type = random(12) === 0 ? anyWord() : pick(RECORD_CONNECT, RECORD_ACCEPT, RECORD_REFUSE, RECORD_CLOSE, RECORD_RDMA_WRITE);
+    const type =
+      random(12) === 0
+        ? anyWord()
+        : pick(RECORD_CONNECT, RECORD_ACCEPT, RECORD_REFUSE, RECORD_CLOSE, RECORD_RDMA_WRITE);
     const usual = [0, CONNECT_SIZE, ACCEPT_SIZE, REFUSE_SIZE, CLOSE_SIZE, RDMA_WRITE_SIZE + 8][type] ?? 12;
     const length = random(8) === 0 ? random(80) : usual;
     const act = random(20);
@@ -254,7 +274,11 @@ function attack(seed: number): boolean {
   for (const { connection, completions, connects } of one.parties) {
     assert.ok(connects.length <= 1, 'a connect ends once');
     assert.equal(connection.postedCount, 0, 'no receive is left');
-    assert.equal(new Set(completions.map(({ overlapped }) => overlapped)).size, completions.length, 'each completes once');
+    assert.equal(
+      new Set(completions.map(({ overlapped }) => overlapped)).size,
+      completions.length,
+      'each completes once',
+    );
   }
   return survived;
 }

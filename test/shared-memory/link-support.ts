@@ -78,7 +78,10 @@ export interface Completion {
 }
 
 /** An up-call table that records completions; everything else is not expected on a link. */
-export function completionsTable(completions: Completion[], onCompletion?: (one: Completion) => void): WSPUPCALLTABLEEX {
+export function completionsTable(
+  completions: Completion[],
+  onCompletion?: (one: Completion) => void,
+): WSPUPCALLTABLEEX {
   const none = (): never => assert.fail('this up-call is not expected here');
   return {
     WPUCloseEvent: none,

@@ -3,7 +3,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { arenaLayout } from '../../src/providers/shared-memory/arena.js';
-import { REFUSED_BY_SWITCH, REFUSED_NO_LISTENER, REFUSED_RESOURCES } from '../../src/providers/shared-memory/records.js';
+import {
+  REFUSED_BY_SWITCH,
+  REFUSED_NO_LISTENER,
+  REFUSED_RESOURCES,
+} from '../../src/providers/shared-memory/records.js';
 import {
   WSA_OPERATION_ABORTED,
   WSAECONNABORTED,
@@ -83,7 +87,10 @@ test('WSD-CON-22 closing a connect that was accepted meanwhile closes the other 
   other.send(bytes(10));
   run();
   assert.deepEqual(one.connects, []);
-  assert.deepEqual(other.completions.map(({ error }) => error), [WSAECONNRESET, WSAECONNRESET]);
+  assert.deepEqual(
+    other.completions.map(({ error }) => error),
+    [WSAECONNRESET, WSAECONNRESET],
+  );
   assert.deepEqual([a.link.connectionCount, b.link.connectionCount], [0, 0]);
   assert.deepEqual([a.ends, b.ends], [[], []]);
 });
@@ -96,9 +103,16 @@ test('WSD-CLS-8 WSD-CLS-9 WSD-CLS-10 a close tears down both sides: own receives
     const [mine, theirs] = closer === 0 ? parties : [parties[1], parties[0]];
     mine.send(bytes(5));
     mine.connection.close();
-    assert.deepEqual(mine.completions.map(({ error }) => error), [WSA_OPERATION_ABORTED, WSA_OPERATION_ABORTED, WSA_OPERATION_ABORTED]);
+    assert.deepEqual(
+      mine.completions.map(({ error }) => error),
+      [WSA_OPERATION_ABORTED, WSA_OPERATION_ABORTED, WSA_OPERATION_ABORTED],
+    );
     joined.run();
-    assert.deepEqual(theirs.completions.map(({ error }) => error), [0, WSAECONNRESET, WSAECONNRESET], 'what was sent before arrives');
+    assert.deepEqual(
+      theirs.completions.map(({ error }) => error),
+      [0, WSAECONNRESET, WSAECONNRESET],
+      'what was sent before arrives',
+    );
     assert.ok(mine.completions.every((one) => one.bytes === 0));
     theirs.connection.close();
     joined.run();
@@ -160,7 +174,10 @@ test('both sides may initiate; their ids do not meet', () => {
   toA.send(Buffer.from('3'));
   toB.send(Buffer.from('4'));
   run();
-  assert.deepEqual([toB, toA, back, out].map(({ received }) => String(received)), ['1', '2', '3', '4']);
+  assert.deepEqual(
+    [toB, toA, back, out].map(({ received }) => String(received)),
+    ['1', '2', '3', '4'],
+  );
 });
 
 /** Fills the ring towards the peer, whose loop takes no turn, until a send has to wait. */
@@ -177,7 +194,10 @@ test('WSD-OVL-22 sends that find no room wait, in order with everything behind t
   assert.equal(a.link.hasWaiting, true);
   run();
   assert.equal(a.link.hasWaiting, false);
-  assert.deepEqual(other.received.map((chunk) => chunk[0]), Array.from({ length: 200 }, (_, i) => (i + 1) & 0xff));
+  assert.deepEqual(
+    other.received.map((chunk) => chunk[0]),
+    Array.from({ length: 200 }, (_, i) => (i + 1) & 0xff),
+  );
   assert.ok(other.received.every((chunk, i) => chunk.length === (i < sent ? 65_536 : 10)));
   assert.equal(one.send(bytes(10)), true);
 });
@@ -218,7 +238,11 @@ test('WSD-OVL-23 a send that waits completes once, whatever ends first: the sock
       other.connection.close();
       a.link.poll();
     } else a.link.end('peer-gone');
-    assert.deepEqual(one.completions, overlapped.map((each) => ({ overlapped: each, error, bytes: 0 })), end);
+    assert.deepEqual(
+      one.completions,
+      overlapped.map((each) => ({ overlapped: each, error, bytes: 0 })),
+      end,
+    );
     const before = other.received.length;
     run();
     assert.equal(one.completions.length, 2, end);
@@ -292,8 +316,14 @@ test('the end of a peer delivers what it has sent, then aborts, and tells which 
   for (let i = 0; i < 2; i++) second.send(bytes(3));
   a.link.end('peer-gone');
   assert.deepEqual(one.received.map(String), ['last words']);
-  assert.deepEqual(one.completions.map(({ error }) => error), [0, WSAECONNABORTED, WSAECONNABORTED]);
-  assert.deepEqual([one, second].map(({ connection }) => connection.unconsumed), [1, 2]);
+  assert.deepEqual(
+    one.completions.map(({ error }) => error),
+    [0, WSAECONNABORTED, WSAECONNABORTED],
+  );
+  assert.deepEqual(
+    [one, second].map(({ connection }) => connection.unconsumed),
+    [1, 2],
+  );
   assert.deepEqual(open.connects, [[WSAETIMEDOUT, 'peer-gone']]);
   assert.equal(one.connection.error, WSAECONNABORTED);
   assert.deepEqual(a.ends, ['peer-gone']);
@@ -335,7 +365,10 @@ test('WSD-NEG-10 WSD-NEG-11 the kept message is the first, also if the next one 
   one.send(bytes(24, 2));
   run();
   await new Promise(setImmediate);
-  assert.deepEqual(other.received.map((chunk) => chunk[0]), [1, 2]);
+  assert.deepEqual(
+    other.received.map((chunk) => chunk[0]),
+    [1, 2],
+  );
 });
 
 test('a peer that sends what no buffer can take loses this connection only', () => {
@@ -361,7 +394,11 @@ test('a peer that sends what no buffer can take loses this connection only', () 
     run();
     assert.equal(other.connection.error, WSAECONNRESET, name);
     assert.equal(other.connection.isConnected, false, name);
-    assert.deepEqual(one.completions.map(({ error }) => error), [WSAECONNRESET], name);
+    assert.deepEqual(
+      one.completions.map(({ error }) => error),
+      [WSAECONNRESET],
+      name,
+    );
     peer.post(1);
     good.send(bytes(3));
     run();
@@ -382,7 +419,10 @@ test('a message is written into its buffer and nowhere behind it', () => {
     one.send(bytes(length, 0x55));
     run();
     assert.equal(overlapped.InternalHigh, length);
-    assert.ok(buf.bytes.every((byte, i) => byte === (i >= 8 && i < 8 + length ? 0x55 : 0xaa)), `${length} bytes`);
+    assert.ok(
+      buf.bytes.every((byte, i) => byte === (i >= 8 && i < 8 + length ? 0x55 : 0xaa)),
+      `${length} bytes`,
+    );
   }
 });
 
@@ -396,7 +436,10 @@ test('any number of receive buffers may be posted, and they fill in order', () =
   for (let i = 2; i < 303; i++) one.send(bytes(1, i));
   run();
   assert.equal(other.connection.postedCount, 0);
-  assert.deepEqual(other.received.map((chunk) => chunk[0]), Array.from({ length: 303 }, (_, i) => i & 0xff));
+  assert.deepEqual(
+    other.received.map((chunk) => chunk[0]),
+    Array.from({ length: 303 }, (_, i) => i & 0xff),
+  );
 });
 
 test('a lie of the peer about its progress is no exception of whoever sends, and ends the link in the next turn', () => {
@@ -412,7 +455,10 @@ test('a lie of the peer about its progress is no exception of whoever sends, and
   one.connection.link.sendRdmaWrite(one.connection.id, one.connection.generation, bytes(16), 0, bytes(100));
   a.turn();
   assert.deepEqual(a.ends, ['tail out of bounds']);
-  assert.deepEqual(one.completions.map(({ error }) => error), [WSAECONNABORTED, WSAECONNABORTED]);
+  assert.deepEqual(
+    one.completions.map(({ error }) => error),
+    [WSAECONNABORTED, WSAECONNABORTED],
+  );
   const other = join();
   const [first] = other.connected();
   Atomics.store(other.words, sendTail >> 2, 12_345_678);

@@ -55,28 +55,31 @@ test('four windows in a row without a message close it until the next one', () =
 });
 
 test('the window follows the rule for every sequence of gaps', () => {
-  const property = fc.property(fc.array(fc.option(fc.integer({ min: 1, max: 20_000 }), { freq: 6 }), { maxLength: 300, size: 'max' }), (gaps) => {
-    const window = new PollWindow();
-    let now = 0;
-    let last = Number.NEGATIVE_INFINITY;
-    let average = 5000;
-    let empty = 0;
-    for (const gap of gaps) {
-      if (gap === null) {
-        window.expired();
-        empty++;
-      } else {
-        now += gap;
-        window.worked(now);
-        average += (Math.min(now - last, 5000) - average) / 8;
-        last = now;
-        empty = 0;
+  const property = fc.property(
+    fc.array(fc.option(fc.integer({ min: 1, max: 20_000 }), { freq: 6 }), { maxLength: 300, size: 'max' }),
+    (gaps) => {
+      const window = new PollWindow();
+      let now = 0;
+      let last = Number.NEGATIVE_INFINITY;
+      let average = 5000;
+      let empty = 0;
+      for (const gap of gaps) {
+        if (gap === null) {
+          window.expired();
+          empty++;
+        } else {
+          now += gap;
+          window.worked(now);
+          average += (Math.min(now - last, 5000) - average) / 8;
+          last = now;
+          empty = 0;
+        }
+        const open = average <= 200 && empty < 4;
+        const expected = open ? Math.min(Math.max(4 * average, 50), 1000) : 0;
+        assert.ok(Math.abs(window.length - expected) < 1e-6);
       }
-      const open = average <= 200 && empty < 4;
-      const expected = open ? Math.min(Math.max(4 * average, 50), 1000) : 0;
-      assert.ok(Math.abs(window.length - expected) < 1e-6);
-    }
-  });
+    },
+  );
   fc.assert(property, { numRuns: 100 });
 });
 

@@ -30,7 +30,10 @@ type Ring = ReturnType<typeof ring>;
 function put({ producer, size }: Ring, bytes: Uint8Array, id: number): boolean {
   const offset = producer.begin(bytes.length);
   if (offset < 0) return false;
-  assert.ok(offset % 8 === 0 && offset >= PREFIX_SIZE && offset + bytes.length <= size, 'a record lies within the ring');
+  assert.ok(
+    offset % 8 === 0 && offset >= PREFIX_SIZE && offset + bytes.length <= size,
+    'a record lies within the ring',
+  );
   producer.region.bytes.set(bytes, offset);
   producer.commit(offset, bytes.length, id);
   return true;
@@ -84,12 +87,18 @@ test('a record fits exactly, also behind a wrap, and a full ring takes nothing m
   assert.ok(put(r, Buffer.alloc(248), 1));
   assert.equal(r.producer.free(), 0);
   assert.equal(r.producer.begin(0), -1);
-  assert.equal(r.consumer.consume(9, 999, () => {}), 1);
+  assert.equal(
+    r.consumer.consume(9, 999, () => {}),
+    1,
+  );
   assert.equal(r.producer.free(), 256);
   assert.ok(put(r, Buffer.alloc(100), 2));
   assert.ok(put(r, Buffer.alloc(100), 3));
   assert.equal(r.producer.begin(50), -1, 'would need the place of record 2');
-  assert.equal(r.consumer.consume(1, 999, () => {}), 1);
+  assert.equal(
+    r.consumer.consume(1, 999, () => {}),
+    1,
+  );
   assert.ok(put(r, Buffer.alloc(50), 4), 'lies at the start now');
   const ids: number[] = [];
   r.consumer.consume(9, 999, (_region, _offset, _length, id) => ids.push(id));
@@ -102,7 +111,10 @@ test('head and tail run over 32 bits', () => {
   for (let i = 0; i < 70_000; i++) {
     assert.ok(r.producer.begin(65_000) >= 0);
     r.producer.commit(PREFIX_SIZE, 65_000, i);
-    assert.equal(r.consumer.consume(1, 1, (_region, _offset, length) => assert.equal(length, bytes.length)), 1);
+    assert.equal(
+      r.consumer.consume(1, 1, (_region, _offset, length) => assert.equal(length, bytes.length)),
+      1,
+    );
   }
   assert.ok(Atomics.load(r.words, tail >> 2) !== 70_000 * 65_008, 'the numbers have wrapped');
 });
