@@ -209,6 +209,9 @@ function newSwitch(provider: SharedMemoryProvider): Switch {
       soon: (task) => {
         setImmediate(task);
       },
+      next: (task) => {
+        process.nextTick(task);
+      },
       later: (task, milliseconds) => {
         const timer = setTimeout(task, milliseconds).unref();
         return () => clearTimeout(timer);

@@ -77,6 +77,9 @@ const scheduler: Scheduler = {
   soon: (task) => {
     setImmediate(task);
   },
+  next: (task) => {
+    process.nextTick(task);
+  },
   later: (task, milliseconds) => {
     const timer = setTimeout(task, milliseconds).unref();
     return () => clearTimeout(timer);

@@ -6,7 +6,7 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import net from 'node:net';
-import type { Reason } from '../diagnostics/reasons.js';
+import { type Reason, reasons } from '../diagnostics/reasons.js';
 import { toUvErrno, UV_ECANCELED, UV_ECONNREFUSED } from '../providers/tcpip/errno.js';
 import type { NativeConnectRequest, NativeTcpHandle } from '../providers/tcpip/native.js';
 import { createTcpipProvider, type TcpipProvider, type TcpipSocket } from '../providers/tcpip/provider.js';
@@ -43,6 +43,11 @@ export function adopt(handle: NativeTcpHandle): TcpipSocket {
 }
 
 function noop(): void {}
+
+/** Says in the error why TCP/IP was not tried; 'error' is emitted later. */
+function explain(error: Error | null, reason: Reason): void {
+  if (error !== null) error.message += ` (Sockets Direct: ${reason}, ${reasons[reason]})`;
+}
 
 /** TLS marks the handle below it with an own accessor. */
 function tlsIsOn(handle: object): boolean {
@@ -89,6 +94,7 @@ class PendingConnect implements ConnectHandler {
     // A SAN may report a refusal as a reset (WSD-CON-13), which TCP/IP never does for a connect.
     const status = wsaError === WSAECONNRESET ? UV_ECONNREFUSED : toUvErrno(wsaError);
     contain(this.#complete, this, status);
+    if (reason !== 'refused') explain(this.#socket.errored, reason);
   }
 
   fallback(reason: Reason, status: number): void {

@@ -23,8 +23,8 @@ export interface SanHandle extends NativeJsStream, ConnectionEvents {
 let handleClass: (new (...args: never[]) => SanHandle) | undefined;
 
 /** Makes the one class of handles known. */
-export function recognize(constructor: new (...args: never[]) => SanHandle): void {
-  handleClass = constructor;
+export function recognize(ours: new (...args: never[]) => SanHandle): void {
+  handleClass = ours;
 }
 
 /** Whether a socket's handle is one of ours. */

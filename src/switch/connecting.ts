@@ -63,7 +63,7 @@ export class ConnectAttempt {
     }
     this.#companion = companion;
     const { socket } = companion;
-    this.#event.onset = () => this.#services.scheduler.soon(() => this.#signalled());
+    this.#event.onset = () => this.#services.scheduler.next(() => this.#signalled());
     // Selecting comes first, so that the connect is nonblocking (WSD-CON-5, WSD-CON-6).
     if (table.WSPEventSelect(socket, this.#event, FD_CONNECT, this.#errno) !== 0) {
       this.#end(this.#errno.value, null);

@@ -41,7 +41,7 @@ export class SanListener {
     this.#companion = companion;
     this.#local = local;
     this.#handler = handler;
-    this.#event.onset = () => services.scheduler.soon(() => this.#acceptOne());
+    this.#event.onset = () => services.scheduler.next(() => this.#acceptOne());
   }
 
   /** WSPSocket, WSPBind, WSPListen, WSPEventSelect(FD_ACCEPT), in this order (WSD-LSN-2 to WSD-LSN-4). Null if one fails (WSD-LSN-14). */

@@ -67,7 +67,7 @@ for (let i = 0; i < period; i++) {
   state = (Math.imul(state, 1103515245) + 12345) >>> 0;
   block[i] = state >>> 16;
 }
-block.copy(block, period, 0, chunkSize);
+for (let i = period; i < block.length; i++) block[i] = block[i - period];
 
 /** The bytes of the test stream from `offset` on, at most 64 KiB. */
 export function pattern(offset: number, length: number): Buffer {
