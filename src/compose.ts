@@ -94,7 +94,7 @@ function portReservation(): PortReservation {
   const platform = loadPlatform();
   return {
     reserve: (port) => {
-      const descriptor = platform.reservePort('127.0.0.1', port);
+      const descriptor = platform.reservePort(lockAddress, port);
       if (descriptor === null) return null;
       const owner = new Socket({ fd: descriptor, readable: false, writable: false });
       return { release: () => owner.destroy() };

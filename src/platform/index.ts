@@ -8,7 +8,7 @@ import { checkHost, lockSharedDirectory, networkNamespaceCookie, ownUser } from 
 import { type Libc, loadLibc } from './libc.js';
 import { sharedMemory } from './memory.js';
 import { type ReadableWait, waitReadable } from './poll.js';
-import { reservePort } from './tcp.js';
+import { reservePort } from './port-lock.js';
 import { type ListenerState, type PeerCredentials, type Received, unixSockets } from './unix-socket.js';
 
 export { errorCode, PlatformError } from './error.js';
@@ -62,8 +62,8 @@ export interface Platform {
   /** True if the open directory has an entry of this name; about 1 us. */
   nameExists(directoryDescriptor: number, name: string): boolean;
   /**
-   * Binds a TCP socket that does not listen and shares its port with nobody. Returns its descriptor, which the caller
-   * closes, or null if the address and port are in use or not to be had. Throws PlatformError `resources-exhausted`.
+   * Binds a datagram socket that shares its port with no other one: a lock on a number. Returns its descriptor, which the
+   * caller closes, or null if the address and port are in use or not to be had. Throws PlatformError `resources-exhausted`.
    */
   reservePort(address: string, port: number): number | null;
   /** Our effective user id, or null if it is the one that every unmapped user has. */

@@ -1,7 +1,7 @@
 /**
  * Local ports of SAN connections. They look like TCP's, and no two connections of a host have the same one at a time,
  * because programs use a peer's port as a key. Binding a socket for each connection would cost more than all the rest of
- * a connect, so ports are taken in blocks, and one bound socket holds a whole block against other processes.
+ * a connect, so ports are taken in blocks, and a lock on the first holds a whole block against other processes.
  */
 
 export interface PortReservation {

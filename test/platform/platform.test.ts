@@ -209,20 +209,18 @@ test('the peer of a socket is the process that made it', async () => {
   close();
 });
 
-test('a reserved port is taken until it is closed', async () => {
+test('a reserved port is taken until it is closed, whatever TCP has there', async () => {
   const server = net.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as net.AddressInfo;
-  assert.equal(platform.reservePort('127.0.0.1', port), null);
-  server.close();
-  await once(server, 'close');
   const reserved = platform.reservePort('127.0.0.1', port);
   assert.notEqual(reserved, null);
   assert.equal(platform.reservePort('127.0.0.1', port), null);
-  const second = net.createServer().listen(port, '127.0.0.1');
-  const [error] = (await once(second, 'error')) as [NodeJS.ErrnoException];
-  assert.equal(error.code, 'EADDRINUSE');
   platform.closeDescriptor(reserved!);
+  const again = platform.reservePort('127.0.0.1', port);
+  assert.notEqual(again, null);
+  platform.closeDescriptor(again!);
+  server.close();
   assert.equal(platform.reservePort('203.0.113.7', port), null, 'not an address of this host');
   assert.throws(() => platform.reservePort('::1', port), RangeError);
   assert.throws(() => platform.reservePort('127.0.0.1', 70_000), RangeError);

@@ -170,7 +170,14 @@ test('WSD-FLW-8 credit messages do not provoke each other for ever', () => {
         } else pair.step(random());
       }
       pair.settle(random);
+      // One side reads on, the other one not: its data must get through nevertheless.
+      const reader = pair.sides[random() % 2]!;
       for (const side of pair.sides) side.onChunk = null;
+      reader.peer.session.readStop();
+      reader.session.readStart();
+      if (!finished.has(reader.peer)) for (let i = 0; i < 4; i++) reader.peer.write(3000);
+      pair.settle(random);
+      assert.equal(reader.receivedBytes, reader.peer.writtenBytes, 'nobody waits for credits that the other owes');
       resume(pair, random);
       const data = pair.a.received.length + pair.b.received.length;
       const messages = pair.a.messagesSent + pair.b.messagesSent;
@@ -179,6 +186,20 @@ test('WSD-FLW-8 credit messages do not provoke each other for ever', () => {
     },
   );
   fc.assert(property, { numRuns: 3 * numRuns });
+});
+
+test('one message read by a program that was saturated lets the peer send the next one', () => {
+  const pair = Pair.negotiated();
+  const { a, b } = pair;
+  a.write(1_000_000);
+  pair.settle();
+  const { bytesSent } = a.session;
+  b.onChunk = () => b.session.readStop();
+  for (let i = 1; i < 5; i++) {
+    b.session.readStart();
+    pair.settle();
+    assert.equal(a.session.bytesSent - bytesSent, i * usual.offers[1].payloadSize);
+  }
 });
 
 test('small writes without credit are gathered into full messages', () => {

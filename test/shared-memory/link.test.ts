@@ -292,6 +292,18 @@ test('a consumer that falls asleep is woken once, and a producer that waits for 
   assert.equal(a.link.hasWaiting, false);
 });
 
+test('what arrives between the last look and falling asleep is found: the link stays awake', () => {
+  const { b, run, connected } = join();
+  const [one, other] = connected();
+  other.post(2);
+  run();
+  assert.equal(b.link.poll(), false);
+  one.send(bytes(1));
+  assert.equal(b.link.sleep(), false);
+  assert.equal(b.link.poll(), true);
+  assert.equal(b.link.sleep(), true);
+});
+
 test('what arrives before the other side has taken its first turn rings no bell and is found nevertheless', () => {
   const { a, b, run } = join();
   a.connect();

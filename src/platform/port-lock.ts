@@ -3,14 +3,17 @@ import { callFailed } from './error.js';
 import type { Libc } from './libc.js';
 
 const AF_INET = 2;
-const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 
-/** Binds without SO_REUSEADDR, so that nobody else can bind the port while the descriptor is open. See `Platform`. */
+/**
+ * Binds a datagram socket without SO_REUSEADDR, so that nobody else can while the descriptor is open. Not a TCP socket: those
+ * are kept from a port by connections of others that have ended long ago and are in TIME_WAIT. See `Platform`.
+ */
 export function reservePort(libc: Libc, address: string, port: number): number | null {
   if (!isIPv4(address)) throw new RangeError(`${address} is not an IPv4 address`);
   if (!Number.isInteger(port) || port < 0 || port > 65535) throw new RangeError(`${port} is not a port`);
-  const descriptor = libc.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const descriptor = libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) throw callFailed('resources-exhausted', 'socket', libc.errorName());
   const name = Buffer.alloc(16);
   name.writeUInt16LE(AF_INET, 0);
