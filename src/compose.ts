@@ -1,6 +1,7 @@
 /** The one place that knows which providers there are: puts the switch of this event loop together. */
 
-import { isIPv6, Socket } from 'node:net';
+import { createSocket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { count } from './diagnostics/counters.js';
 import type { Reason } from './diagnostics/reasons.js';
@@ -86,9 +87,12 @@ const scheduler: Scheduler = {
   },
 };
 
+/** An address of the loopback network that hardly anybody else uses. Blocks of ports are locked there. */
+const lockAddress = '127.83.68.1';
+
 /**
- * Ports are held by binding a socket of the kernel, so that it does not give the first of a block to anybody else. The
- * descriptor is given to node:net, which closes it with the event loop, also when a worker is terminated.
+ * The kernel keeps who has which block of ports, in the network namespace that matters, and forgets with the process. The
+ * descriptor is given to node:dgram, which closes it with the event loop, also when a worker is terminated.
  */
 function portReservation(): PortReservation {
   const platform = loadPlatform();
@@ -96,8 +100,8 @@ function portReservation(): PortReservation {
     reserve: (port) => {
       const descriptor = platform.reservePort(lockAddress, port);
       if (descriptor === null) return null;
-      const owner = new Socket({ fd: descriptor, readable: false, writable: false });
-      return { release: () => owner.destroy() };
+      const owner = createSocket('udp4').bind({ fd: descriptor, exclusive: true }).unref();
+      return { release: () => owner.close() };
     },
     random: Math.random,
   };
