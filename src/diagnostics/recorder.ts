@@ -14,6 +14,8 @@ import {
   errorName,
   INVALID_SOCKET,
   type Out,
+  type ProviderMemoryExtension,
+  ProviderMemoryGuid,
   procedureNames,
   type SanServiceProvider,
   SIO_ADDRESS_LIST_QUERY,
@@ -119,6 +121,9 @@ export class Recorder {
         const errno = args[args.length - 1] as Out<number>;
         errno.value = 0;
         const result = inner(...args);
+        if (fn === 'WSPIoctl' && args[1] === SIO_GET_EXTENSION_FUNCTION_POINTER && args[2] === ProviderMemoryGuid) {
+          this.#wrapMemory(provider, args[4] as Out<unknown>);
+        }
         const failed = result === SOCKET_ERROR || result === INVALID_SOCKET || result === false;
         const error = failed && errno.value !== 0 ? errorName(errno.value) : '';
         this.#write({
@@ -137,6 +142,32 @@ export class Recorder {
       };
     }
     return wrapped as unknown as WSPPROC_TABLE;
+  }
+
+  /** Allocation stands in a trace for the registrations that it makes unnecessary; what is asked for each send does not. */
+  #wrapMemory(provider: string, pointer: Out<unknown>): void {
+    const inner = pointer.value as ProviderMemoryExtension | null;
+    if (inner === null) return;
+    pointer.value = {
+      ...inner,
+      WSPAllocateReceiveMemory: (length, lpErrno) => {
+        const t = now();
+        const region = inner.WSPAllocateReceiveMemory(length, lpErrno);
+        this.#write({
+          t,
+          end: now(),
+          pid: process.pid,
+          provider,
+          kind: 'call',
+          fn: 'WSPAllocateReceiveMemory',
+          socket: 0,
+          result: region === null ? 0 : 'region',
+          error: region === null ? errorName(lpErrno.value) : '',
+          detail: `${length} bytes`,
+        });
+        return region;
+      },
+    } satisfies ProviderMemoryExtension;
   }
 
   #wrapCondition(provider: string, socket: object | null, condition: Condition): Condition {
