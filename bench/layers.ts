@@ -287,7 +287,7 @@ async function netLayer(size: number, loop: Loop): Promise<Exchange> {
   });
   await new Promise(setImmediate);
   await new Promise(setImmediate);
-  const chunk = new Uint8Array(size);
+  const chunk = Buffer.alloc(size);
   const { _tickCallback: drain } = process as unknown as { _tickCallback(): void };
   return () => {
     received = 0;

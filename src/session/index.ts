@@ -1,4 +1,5 @@
 /** The session protocol: pure state machines, given their functions. */
+export * from './face.js';
 export * from './header.js';
 export * from './negotiation.js';
 export * from './session.js';

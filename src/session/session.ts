@@ -3,72 +3,17 @@
  *
  * A pure state machine: it has no socket, no clock and no provider, only the functions of {@link SessionWire} and
  * {@link SessionOwner}. Messages arrive through `receive` in posted buffers, one message a buffer, in order.
- *
- * Credits (WSD-FLW-2, WSD-FLW-3). The peer's posted buffers are the credit to send; each message takes one. Credits come
- * back in every header, and alone as soon as half of the buffers are owed. Two credits are kept from data, so that credits
- * and the end of sending can always be told. Credits of data are withheld while the program does not read (WSD-FLW-9);
- * those of control messages never are.
- *
- * Two sides that are both paused and saturated must neither wait for each other for ever nor send credits to and fro for
- * ever. When the peer may be down to its reserve, what is owed for data goes back at once, which happens once for each
- * message with data. When it may have nothing left, everything goes back, and that is two credits at least, for one taken.
  */
 
 import { WSA_OPERATION_ABORTED, type WSABUF, WSAECONNRESET, WSAENOTCONN, WSAESHUTDOWN } from '../spi/index.js';
 import { copyOut } from './copy-pool.js';
+import { Credits } from './credits.js';
+import type { SessionOptions, SessionOwner, SessionWire } from './face.js';
 import { HEADER_SIZE, TYPE_CREDIT, TYPE_DATA, TYPE_FINISH, TYPE_NEGOTIATE, writeHeader } from './header.js';
-import { NEGOTIATION_SIZE, readNegotiation, type SessionOffer, writeNegotiation } from './negotiation.js';
+import { NEGOTIATION_SIZE, readNegotiation, writeNegotiation } from './negotiation.js';
+import { ReceivedStore } from './received-store.js';
 import { type Done, SendQueue } from './send-queue.js';
 
-/** What a session may ask of the connection below. None of these calls back into the session before it returns. */
-export interface SessionWire {
-  /** A registered outgoing buffer of `length` bytes, valid until `send`; null if the connection is lost. */
-  getSendBuffer(length: number): WSABUF | null;
-  /** Sends the buffer of `getSendBuffer` as one message. */
-  send(length: number): void;
-  /** Posts a consumed receive buffer again (WSD-FLW-5). */
-  repost(buffer: WSABUF): void;
-  /** Posts up to `count` more receive buffers; returns how many. */
-  postMore(count: number): number;
-  /** Puts other memory into `buffer`, so that what it holds can be given to the program. */
-  replaceMemory(buffer: WSABUF): void;
-}
-
-/** Who is told what happens on the session. */
-export interface SessionOwner {
-  /** The session is agreed: the initiator has the reply, or the acceptor has sent it (WSD-NEG-5). */
-  onNegotiated(): void;
-  onData(chunk: Buffer): void;
-  /** The peer has finished sending and everything has been delivered. */
-  onEnd(): void;
-  /** The connection was lost and everything that arrived has been delivered. */
-  onError(wsaError: number): void;
-  /** The peer broke the protocol: the connection must be closed at once. `what` is for the log. */
-  onViolation(what: string): void;
-  /** Both directions have ended, or `close` has nothing more to wait for: the companion socket can be closed. */
-  onFinished(): void;
-  /** Stored bytes wait and the program reads: `deliverStored` is to be called in a later turn. */
-  onDeliverable(): void;
-  /** Calls `done(error)` in a later turn. */
-  defer(done: Done, error: number): void;
-  /** A write waits for credit: `acceptWaiting` is to be called after a while without progress. */
-  onWriteWaiting(): void;
-}
-
-export interface SessionOptions {
-  /** What this side offers; `postedBuffers` have been posted before the session starts (WSD-NEG-1, WSD-NEG-3). */
-  offer: SessionOffer;
-  initiator: boolean;
-  /** Payloads up to this size in bytes are copied out of the posted buffer; larger ones are handed over. */
-  copyMax: number;
-  /** Bytes that small writes may gather while there is no credit, before a write has to wait. */
-  gatherMax: number;
-  /** Bytes that are accepted from a program whose peer does not read: what stock sockets buffer. */
-  acceptMax: number;
-}
-
-/** Credits that data leaves alone: one for the end of sending, and one that is always left for credits. */
-const reserve = 2;
 /** A write of at most this many bytes is gathered rather than made to wait. */
 const gatherWriteMax = 4096;
 /** Bytes delivered from the store in one turn. */
@@ -78,19 +23,9 @@ export class Session {
   readonly #wire: SessionWire;
   readonly #owner: SessionOwner;
   readonly #options: SessionOptions;
-  #posted: number;
-  #half: number;
+  readonly #credits: Credits;
   /** Largest payload we send, in bytes. */
   #payloadMax = 0;
-  /** Credits that the peer can ever give at one time. */
-  #creditsMax = 0;
-  #credits = 0;
-  /** Credits that the peer may have back now. */
-  #owed = 0;
-  /** True if some of them are for data: unlike those of control messages, the peer may be waiting for them. */
-  #owedForData = false;
-  /** Credits withheld for data that the program has not read. */
-  #held = 0;
   #sequenceSent = 0;
   #sequenceReceived = 0;
   /** Sequence number of the last message with data. */
@@ -100,8 +35,7 @@ export class Session {
   #flushing = false;
   /** The program must not be called any more. */
   #silent = false;
-  #stored: Buffer[] = [];
-  #storedHead = 0;
+  readonly #store = new ReceivedStore();
   #reading = false;
   #negotiated = false;
   #shutdownDone: Done | null = null;
@@ -120,8 +54,7 @@ export class Session {
     this.#wire = wire;
     this.#owner = owner;
     this.#options = options;
-    this.#posted = options.offer.postedBuffers;
-    this.#half = this.#posted >> 1;
+    this.#credits = new Credits(options.offer.postedBuffers);
   }
 
   /** Sends the negotiation message; the initiator's first act (WSD-NEG-2). */
@@ -135,7 +68,7 @@ export class Session {
 
   /** Credits left, for status displays. */
   get credits(): number {
-    return this.#credits;
+    return this.#credits.available;
   }
 
   /** Bytes of the program that wait in its own memory. */
@@ -157,7 +90,7 @@ export class Session {
     if (!this.#queue.isEmpty) return this.#writeLater(chunk, 0, done);
     const payloadMax = this.#payloadMax;
     if (length <= payloadMax) {
-      if (this.#credits <= reserve) return this.#writeLater(chunk, 0, done);
+      if (!this.#credits.forData) return this.#writeLater(chunk, 0, done);
       const buffer = this.#begin(TYPE_DATA, length);
       if (buffer === null) return this.#failLater(done);
       buffer.buf.bytes.set(chunk, buffer.offset + HEADER_SIZE);
@@ -166,7 +99,7 @@ export class Session {
       return true;
     }
     let from = 0;
-    while (from < length && this.#credits > reserve) {
+    while (from < length && this.#credits.forData) {
       const n = Math.min(length - from, payloadMax);
       const buffer = this.#begin(TYPE_DATA, n);
       if (buffer === null) return this.#failLater(done);
@@ -181,7 +114,7 @@ export class Session {
   writev(chunks: readonly Uint8Array[], done: Done): boolean {
     if (chunks.length === 1) return this.write(chunks[0], done);
     if (!this.#writable(done)) return false;
-    if (this.#queue.isEmpty && this.#credits > reserve && this.#sendGathered(chunks)) return true;
+    if (this.#queue.isEmpty && this.#credits.forData && this.#sendGathered(chunks)) return true;
     let pushed = false;
     for (const chunk of chunks) {
       if (chunk.length === 0) continue;
@@ -274,12 +207,9 @@ export class Session {
   #begin(type: number, length: number): WSABUF | null {
     const buffer = this.#wire.getSendBuffer(HEADER_SIZE + length);
     if (buffer === null) return null;
-    this.#credits--;
     this.#sequenceSent = (this.#sequenceSent + 1) | 0;
     if (type === TYPE_DATA) this.#lastDataSent = this.#sequenceSent;
-    writeHeader(buffer.buf.words, buffer.offset, type, this.#owed, length, this.#sequenceSent);
-    this.#owed = 0;
-    this.#owedForData = false;
+    writeHeader(buffer.buf.words, buffer.offset, type, this.#credits.take(), length, this.#sequenceSent);
     return buffer;
   }
 
@@ -301,7 +231,7 @@ export class Session {
     this.#flushing = true;
     try {
       const queue = this.#queue;
-      while (!queue.isEmpty && this.#credits > reserve && !this.#dead) {
+      while (!queue.isEmpty && this.#credits.forData && !this.#dead) {
         const size = Math.min(queue.bytes, this.#payloadMax);
         if (size > 0) {
           const buffer = this.#begin(TYPE_DATA, size);
@@ -310,10 +240,10 @@ export class Session {
           this.#wire.send(HEADER_SIZE + size);
           this.bytesSent += size;
         }
-        if (queue.bytes === 0) for (const done of queue.clear()) this.#completed.push(done);
+        if (queue.bytes === 0 && !queue.isEmpty) for (const done of queue.clear()) this.#completed.push(done);
         this.#complete(0);
       }
-      if (this.#finishWanted && !this.#finishSent && queue.isEmpty && this.#credits > 0 && !this.#dead) {
+      if (this.#finishWanted && !this.#finishSent && queue.isEmpty && this.#credits.forControl && !this.#dead) {
         this.#finishSent = true;
         this.#sendControl(TYPE_FINISH);
         const done = this.#shutdownDone;
@@ -333,10 +263,7 @@ export class Session {
   }
 
   #returnCredits(): void {
-    if (this.#owed === 0 || this.#credits === 0 || this.#dead || !this.#negotiated) return;
-    const peerCreditsAtMost = this.#posted - this.#owed - this.#held;
-    if (this.#owed >= this.#half || peerCreditsAtMost <= (this.#owedForData ? reserve : 0))
-      this.#sendControl(TYPE_CREDIT);
+    if (!this.#dead && this.#negotiated && this.#credits.shouldReturn) this.#sendControl(TYPE_CREDIT);
   }
 
   // ---- receiving
@@ -353,10 +280,7 @@ export class Session {
     this.#sequenceReceived = (this.#sequenceReceived + 1) | 0;
     if (words[i + 2] !== this.#sequenceReceived) return this.#violate('sequence number');
     const credits = word0 >>> 16;
-    if (credits !== 0) {
-      if (this.#credits + credits > this.#creditsMax) return this.#violate('credits');
-      this.#credits += credits;
-    }
+    if (credits !== 0 && !this.#credits.give(credits)) return this.#violate('credits');
     const type = word0 & 0xff;
     if (type === TYPE_DATA) this.#receiveData(buffer, payload);
     else if (type === TYPE_CREDIT || type === TYPE_FINISH) this.#receiveControl(type, buffer, payload);
@@ -381,18 +305,17 @@ export class Session {
       const bytes = buffer.buf.bytes;
       chunk = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + at, length);
       this.#wire.replaceMemory(buffer);
-      if (this.#posted < this.#options.offer.postedBuffersMax) this.#postMore();
+      if (this.#credits.posted < this.#options.offer.postedBuffersMax) this.#postMore();
     }
     this.#wire.repost(buffer);
     this.bytesReceived += length;
-    if (this.#reading && this.#storedHead === this.#stored.length) {
-      this.#owed++;
-      this.#owedForData = true;
+    if (this.#reading && this.#store.isEmpty) {
+      this.#credits.oweData();
       this.#returnCredits();
       this.#owner.onData(chunk);
     } else {
-      this.#held++;
-      this.#stored.push(chunk);
+      this.#credits.hold();
+      this.#store.push(chunk);
       this.#returnCredits();
     }
     if (!this.#queue.isEmpty || this.#finishWanted) this.#flush();
@@ -400,11 +323,7 @@ export class Session {
 
   /** The first large payload shows that the connection carries more than small messages: it gets all its buffers. */
   #postMore(): void {
-    const count = this.#wire.postMore(this.#options.offer.postedBuffersMax - this.#posted);
-    this.#posted += count;
-    this.#half = this.#posted >> 1;
-    this.#owed += count;
-    this.#owedForData = true;
+    this.#credits.postMore(this.#wire.postMore(this.#options.offer.postedBuffersMax - this.#credits.posted));
   }
 
   #receiveControl(type: number, buffer: WSABUF, length: number): void {
@@ -412,7 +331,7 @@ export class Session {
       return this.#violate('control message out of place');
     }
     this.#wire.repost(buffer);
-    this.#owed++;
+    this.#credits.oweControl();
     if (type === TYPE_FINISH) this.#finishReceived = true;
     this.#flush();
     if (this.#dead) return;
@@ -426,17 +345,12 @@ export class Session {
   #receiveNegotiation(buffer: WSABUF, length: number): void {
     const offer = this.#negotiated ? null : readNegotiation(buffer.buf.words, buffer.offset + HEADER_SIZE, length);
     if (offer === null) return this.#violate('negotiation');
-    this.#creditsMax = offer.postedBuffersMax;
     this.#payloadMax = Math.min(offer.payloadSize, this.#options.offer.payloadSize);
-    this.#credits = offer.postedBuffers;
+    this.#credits.begin(offer.postedBuffers, offer.postedBuffersMax);
     this.#wire.repost(buffer);
-    if (this.#options.initiator) {
-      // The reply has taken one of our buffers; that credit is owed.
-      this.#credits = offer.postedBuffers;
-      this.#owed = 1;
-    } else {
-      this.#sendNegotiation();
-    }
+    // The reply takes one of the initiator's buffers, so its credit is owed.
+    if (this.#options.initiator) this.#credits.oweControl();
+    else this.#sendNegotiation();
     this.#negotiated = true;
     this.#owner.onNegotiated();
   }
@@ -444,7 +358,7 @@ export class Session {
   readStart(): void {
     if (this.#reading) return;
     this.#reading = true;
-    if (this.#storedHead < this.#stored.length || ((this.#finishReceived || this.#error !== 0) && !this.#ended)) {
+    if (!this.#store.isEmpty || ((this.#finishReceived || this.#error !== 0) && !this.#ended)) {
       this.#owner.onDeliverable();
     }
   }
@@ -461,7 +375,7 @@ export class Session {
       this.#deliverSome();
       thrown = false;
     } finally {
-      if (thrown && this.#reading && this.#storedHead < this.#stored.length) this.#owner.onDeliverable();
+      if (thrown && this.#reading && !this.#store.isEmpty) this.#owner.onDeliverable();
     }
     if (!this.#dead) this.#flush();
     this.#deliverEnd();
@@ -469,28 +383,21 @@ export class Session {
 
   #deliverSome(): void {
     let budget = deliverMax;
-    const stored = this.#stored;
-    while (this.#reading && this.#storedHead < stored.length) {
+    while (this.#reading && !this.#store.isEmpty) {
       if (budget <= 0) {
         this.#owner.onDeliverable();
         break;
       }
-      const chunk = stored[this.#storedHead++];
-      if (this.#storedHead === stored.length) {
-        stored.length = 0;
-        this.#storedHead = 0;
-      }
+      const chunk = this.#store.shift();
       budget -= chunk.length;
-      this.#held--;
-      this.#owed++;
-      this.#owedForData = true;
+      this.#credits.release();
       this.#returnCredits();
       this.#owner.onData(chunk);
     }
   }
 
   #deliverEnd(): void {
-    if (this.#ended || this.#closing || !this.#reading || this.#storedHead < this.#stored.length) return;
+    if (this.#ended || this.#closing || !this.#reading || !this.#store.isEmpty) return;
     if (this.#finishReceived) {
       this.#ended = true;
       this.#owner.onEnd();
@@ -509,9 +416,8 @@ export class Session {
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
-    const unread = this.#storedHead < this.#stored.length;
-    this.#stored = [];
-    this.#storedHead = 0;
+    const unread = !this.#store.isEmpty;
+    this.#store.clear();
     this.#reading = false;
     if (this.#dead) return;
     if (unread || !this.#negotiated) {
@@ -542,8 +448,7 @@ export class Session {
   /** Ends at once: nothing more is sent, and the peer sees a reset. */
   reset(): void {
     this.#closing = true;
-    this.#stored = [];
-    this.#storedHead = 0;
+    this.#store.clear();
     this.#reading = false;
     if (this.#dead) return;
     this.#dead = true;

@@ -1,0 +1,52 @@
+/** What a session needs of what is below and above it, and what it is set up with. */
+
+import type { WSABUF } from '../spi/index.js';
+import type { SessionOffer } from './negotiation.js';
+import type { Done } from './send-queue.js';
+
+/** What a session may ask of the connection below. None of these calls back into the session before it returns. */
+export interface SessionWire {
+  /** A registered outgoing buffer of `length` bytes, valid until `send`; null if the connection is lost. */
+  getSendBuffer(length: number): WSABUF | null;
+  /** Sends the buffer of `getSendBuffer` as one message. */
+  send(length: number): void;
+  /** Posts a consumed receive buffer again (WSD-FLW-5). */
+  repost(buffer: WSABUF): void;
+  /** Posts up to `count` more receive buffers; returns how many. */
+  postMore(count: number): number;
+  /** Puts other memory into `buffer`, so that what it holds can be given to the program. */
+  replaceMemory(buffer: WSABUF): void;
+}
+
+/** Who is told what happens on the session. */
+export interface SessionOwner {
+  /** The session is agreed: the initiator has the reply, or the acceptor has sent it (WSD-NEG-5). */
+  onNegotiated(): void;
+  onData(chunk: Buffer): void;
+  /** The peer has finished sending and everything has been delivered. */
+  onEnd(): void;
+  /** The connection was lost and everything that arrived has been delivered. */
+  onError(wsaError: number): void;
+  /** The peer broke the protocol: the connection must be closed at once. `what` is for the log. */
+  onViolation(what: string): void;
+  /** Both directions have ended, or `close` has nothing more to wait for: the companion socket can be closed. */
+  onFinished(): void;
+  /** Stored bytes wait and the program reads: `deliverStored` is to be called in a later turn. */
+  onDeliverable(): void;
+  /** Calls `done(error)` in a later turn. */
+  defer(done: Done, error: number): void;
+  /** A write waits for credit: `acceptWaiting` is to be called after a while without progress. */
+  onWriteWaiting(): void;
+}
+
+export interface SessionOptions {
+  /** What this side offers; `postedBuffers` have been posted before the session starts (WSD-NEG-1, WSD-NEG-3). */
+  offer: SessionOffer;
+  initiator: boolean;
+  /** Payloads up to this size in bytes are copied out of the posted buffer; larger ones are handed over. */
+  copyMax: number;
+  /** Bytes that small writes may gather while there is no credit, before a write has to wait. */
+  gatherMax: number;
+  /** Bytes that are accepted from a program whose peer does not read: what stock sockets buffer. */
+  acceptMax: number;
+}
