@@ -16,6 +16,7 @@ interface ProcessInternals {
 }
 
 const internals = process as unknown as ProcessInternals;
+const hasCaptureCallback = process.hasUncaughtExceptionCaptureCallback;
 const drain = withoutWarning(internals._tickCallback);
 
 /** Whether this runtime can drain its tick queue on demand, as its own immediates do. */
@@ -65,8 +66,8 @@ function somebodyCatches(): boolean {
   return (
     listeners === undefined ||
     listeners.uncaughtException !== undefined ||
-    process.hasUncaughtExceptionCaptureCallback() ||
-    'domain' in process
+    hasCaptureCallback() ||
+    'domain' in internals
   );
 }
 

@@ -11,6 +11,7 @@ import { type ReadableWait, waitReadable } from './poll.js';
 import { reservePort } from './port-lock.js';
 import { type ListenerState, type PeerCredentials, type Received, unixSockets } from './unix-socket.js';
 
+export { descriptorOf } from './descriptor.js';
 export { errorCode, PlatformError } from './error.js';
 export type { ReadableWait } from './poll.js';
 export type { ListenerState, PeerCredentials, Received } from './unix-socket.js';

@@ -66,11 +66,6 @@ export class Session {
     return this.#negotiated;
   }
 
-  /** Credits left, for status displays. */
-  get credits(): number {
-    return this.#credits.available;
-  }
-
   /** Bytes of the program that wait in its own memory. */
   get writeQueueSize(): number {
     return this.#queue.borrowedBytes;
@@ -334,8 +329,8 @@ export class Session {
     this.#credits.oweControl();
     if (type === TYPE_FINISH) this.#finishReceived = true;
     this.#flush();
-    if (this.#dead) return;
     this.#returnCredits();
+    // Also if the flush has sent our own end and with it finished the session: the program is still to be told.
     if (type === TYPE_FINISH) {
       this.#deliverEnd();
       this.#checkFinished();

@@ -84,7 +84,7 @@ test("layering: Node's internals belong to net and the TCP/IP provider", () => {
     "import x from 'node:_http_agent'",
   ];
   for (const text of uses) {
-    assert.match(problemOf('src/switch/a.ts', text), /only net, providers\/tcpip may/, text);
+    assert.match(problemOf('src/switch/a.ts', text), /only net, providers\/tcpip, platform may/, text);
     assert.equal(problemOf('src/net/a.ts', text), '', text);
   }
   assert.equal(problemOf('src/switch/a.ts', "class A { #_handle = 1; f() { return this.binding('_handle'); } }"), '');

@@ -120,6 +120,6 @@ export async function until(condition: () => boolean, what: string): Promise<voi
   const end = performance.now() + 5000;
   while (!condition()) {
     if (performance.now() > end) throw new Error(`still not: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await new Promise(setImmediate);
   }
 }

@@ -37,7 +37,7 @@ export const rooms: Readonly<Record<Room, RoomRule>> = {
 export const packages: Readonly<Record<string, readonly Room[]>> = { koffi: ['platform'] };
 
 /** Rooms that may touch what Node.js keeps for itself. */
-export const privateRooms: readonly Room[] = ['net', tcpip];
+export const privateRooms: readonly Room[] = ['net', tcpip, 'platform'];
 
 /** The room of a file below `src/`: `src/providers/tcpip/socket.ts` is in `providers/tcpip`. */
 export function roomOf(path: string): Room {

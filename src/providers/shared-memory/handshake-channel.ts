@@ -1,6 +1,6 @@
 import type net from 'node:net';
 import type { Reason } from '../../diagnostics/reasons.js';
-import { type Platform, PlatformError, type ReadableWait } from '../../platform/index.js';
+import { descriptorOf, type Platform, PlatformError, type ReadableWait } from '../../platform/index.js';
 import { decodeMessage, encodeMessage, type Message, MessageType, messageLength, violation } from './handshake.js';
 
 /** The peer has refused because there is, or will be, another link between the two. */
@@ -105,11 +105,4 @@ export class HandshakeChannel {
     clearTimeout(timer);
     this.#wait = null;
   }
-}
-
-function descriptorOf(socket: net.Socket): number {
-  const handle = (socket as { _handle?: { fd?: unknown } | null })._handle;
-  const descriptor = handle?.fd;
-  if (typeof descriptor === 'number' && descriptor >= 0) return descriptor;
-  throw new PlatformError('internals-unavailable', 'descriptor of a pipe');
 }
