@@ -14,7 +14,7 @@ export function bypassWrites(socket: NetSocket, handle: SanHandle): void {
   if (socket._writeGeneric === requireInternals().writeGeneric) socket._writeGeneric = write;
 }
 
-function toBytes(chunk: Uint8Array | string, encoding: BufferEncoding | 'buffer' | ''): Uint8Array {
+export function toBytes(chunk: Uint8Array | string, encoding: BufferEncoding | 'buffer' | ''): Uint8Array {
   return typeof chunk === 'string' ? Buffer.from(chunk, encoding as BufferEncoding) : chunk;
 }
 

@@ -12,13 +12,13 @@ import { toUvErrno, UV_EBADF, UV_ECANCELED, UV_ECONNRESET, UV_ENOTCONN, UV_EPIPE
 import type { NativeAddress, NativeTcpHandle } from '../providers/tcpip/native.js';
 import { AF_INET, AF_INET6, type SOCKADDR, WSAECONNABORTED, WSAECONNRESET } from '../spi/index.js';
 import type { SanConnection } from '../switch/face.js';
-import { bypassWrites } from './bypass.js';
+import { bypassWrites, toBytes } from './bypass.js';
 import { inClosingPhase } from './closing.js';
 import { remember } from './connection-info.js';
 import { errnoException } from './errors.js';
 import { requireInternals } from './internals.js';
 import { hold, release } from './liveness.js';
-import type { AnyHandle, NativeRequest, NetSocket, WriteCallback } from './node-types.js';
+import type { AnyHandle, NativeRequest, NetSocket, QueuedChunk, WriteCallback } from './node-types.js';
 import { recognize, type SanHandle } from './san-handle-face.js';
 import { contain, settle } from './ticks.js';
 
@@ -260,6 +260,14 @@ function defineSanHandle(): SanHandleConstructor {
       this.#updateLiveness();
       const status = wsaError === WSAECONNABORTED ? UV_ECONNRESET : toUvErrno(wsaError);
       contain(fail, this, status);
+    }
+
+    /** What the stream holds back because one write is under way. */
+    unwritten(): readonly Uint8Array[] {
+      const socket = this.owner;
+      if (socket === null || this.#callback === null) return [];
+      const queue = (socket as unknown as { writableBuffer: QueuedChunk[] }).writableBuffer;
+      return queue.map(({ chunk, encoding }) => toBytes(chunk, encoding));
     }
 
     // Writes of JavaScript.

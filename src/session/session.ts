@@ -66,6 +66,11 @@ export class Session {
     return this.#negotiated;
   }
 
+  /** Messages that may be sent. */
+  get credits(): number {
+    return this.#credits.available;
+  }
+
   /** Bytes of the program that wait in its own memory. */
   get writeQueueSize(): number {
     return this.#queue.borrowedBytes;
@@ -152,11 +157,8 @@ export class Session {
 
   #writeLater(chunk: Uint8Array, start: number, done: Done): boolean {
     const left = chunk.length - start;
-    if (
-      left <= gatherWriteMax &&
-      this.#queue.bytes + left <= this.#options.gatherMax &&
-      this.#queue.borrowedBytes === 0
-    ) {
+    const fits = left <= gatherWriteMax && this.#queue.bytes + left <= this.#options.gatherMax;
+    if (fits && this.#queue.borrowedBytes === 0) {
       this.#queue.append(start === 0 ? chunk : chunk.subarray(start), this.#payloadMax);
       return true;
     }
@@ -166,8 +168,7 @@ export class Session {
   }
 
   #failLater(done: Done): boolean {
-    const error = this.#writeError();
-    this.#owner.defer(done, error);
+    this.#owner.defer(done, this.#writeError());
     return false;
   }
 
@@ -179,14 +180,9 @@ export class Session {
 
   /** `done` is called, in a later turn, once the end of sending is on the wire. */
   shutdown(done: Done): void {
-    if (this.#dead || this.#closing) {
-      this.#owner.defer(done, this.#dead ? WSAENOTCONN : WSA_OPERATION_ABORTED);
-      return;
-    }
-    if (this.#finishWanted) {
-      this.#owner.defer(done, WSAESHUTDOWN);
-      return;
-    }
+    if (this.#dead) return this.#owner.defer(done, WSAENOTCONN);
+    if (this.#closing) return this.#owner.defer(done, WSA_OPERATION_ABORTED);
+    if (this.#finishWanted) return this.#owner.defer(done, WSAESHUTDOWN);
     this.#finishWanted = true;
     this.#shutdownDone = done;
     this.#flush();
