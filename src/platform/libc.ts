@@ -4,18 +4,7 @@ import { PlatformError } from './error.js';
 /** Memory for a system call: its address, or bytes whose address is taken for the length of the call. */
 export type Pointer = bigint | Uint8Array | null;
 
-/** What `koffi.node.poll` really calls and returns; its own types leave out the status. */
-export interface PollHandle {
-  unref(): void;
-  close(): void;
-}
-export type Poll = (
-  descriptor: number,
-  events: { readable: boolean; disconnect: boolean },
-  callback: (status: number) => void,
-) => PollHandle;
-
-/** The functions of the C library that are used, with their C names, and the three services of the binding itself. */
+/** The functions of the C library that are used, with their C names, and two services of the binding itself. */
 export interface Libc {
   accessAt: (directory: number, name: string, mode: number, flags: number) => number;
   bind: (descriptor: number, address: Pointer, length: number) => number;
@@ -49,7 +38,6 @@ export interface Libc {
   addressOf(buffer: ArrayBuffer): bigint;
   /** A buffer over memory that is not JavaScript's. It frees nothing when it is collected. */
   view(address: bigint, length: number): ArrayBuffer;
-  startPoll: Poll;
 }
 
 /**
@@ -99,7 +87,6 @@ export function loadLibc(): Libc {
     },
     addressOf: (buffer) => koffi.address(buffer),
     view: (address, length) => koffi.view(address, length),
-    startPoll: koffi.node.poll as unknown as Poll,
   };
 }
 

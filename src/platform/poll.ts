@@ -1,5 +1,5 @@
 import { fstatSync } from 'node:fs';
-import type { Libc, PollHandle } from './libc.js';
+import type { Libc } from './libc.js';
 
 /** A wait for readability of a socket. */
 export interface ReadableWait {
@@ -9,46 +9,76 @@ export interface ReadableWait {
   cancel(): void;
 }
 
-/** Descriptors that are being waited for, with the waits: a handle that nobody references is collected and goes silent. */
-const waits = new Map<number, Wait>();
+const POLLIN = 1;
+const POLLRDHUP = 0x2000;
+
+/** Looks that are made once a turn of the loop; a peer that is there answers within them. */
+const eagerLooks = 200;
+/** Milliseconds between later looks, which double up to the last. */
+const pauseMin = 1;
+const pauseMax = 16;
+
+/** Descriptors that are being waited for: two waits for one would each take what belongs to the other. */
+const waits = new Set<number>();
 
 /**
- * The only user of koffi's poll handle, whose misuse ends the process: a second handle for a descriptor or one for a regular
- * file aborts, `unref` after `close` is a segmentation fault, closing the descriptor first aborts, and an exception of the
- * callback surfaces in somebody else's. The handle lives for one event only.
+ * Waits by looking. libuv cannot be asked, because it would take the bytes and drop the descriptors that come with them,
+ * and a foreign poll handle cannot be used in a worker: if the worker is terminated while its callback is due, the process
+ * is aborted. Waits are short and rare, so looking costs little.
  */
 class Wait implements ReadableWait {
   readonly promise: Promise<boolean>;
+  readonly #libc: Libc;
   readonly #descriptor: number;
-  #handle: PollHandle | null;
+  readonly #entry = Buffer.alloc(8);
+  #looks = 0;
+  #pause = pauseMin;
+  #immediate: NodeJS.Immediate | null = null;
+  #timer: NodeJS.Timeout | null = null;
   #settle: ((readable: boolean) => void) | null = null;
 
   constructor(libc: Libc, descriptor: number) {
     if (waits.has(descriptor)) throw new Error(`descriptor ${descriptor} is being waited for already`);
     if (!fstatSync(descriptor).isSocket()) throw new Error(`descriptor ${descriptor} is not a socket`);
+    this.#libc = libc;
     this.#descriptor = descriptor;
+    this.#entry.writeInt32LE(descriptor, 0);
+    this.#entry.writeInt16LE(POLLIN | POLLRDHUP, 4);
     this.promise = new Promise((resolve) => {
       this.#settle = resolve;
     });
-    this.#handle = libc.startPoll(descriptor, { readable: true, disconnect: true }, () => this.#finish(true));
-    this.#handle.unref();
-    waits.set(descriptor, this);
+    waits.add(descriptor);
+    this.#lookLater();
   }
 
   cancel(): void {
     this.#finish(false);
   }
 
+  #lookLater(): void {
+    if (this.#looks < eagerLooks) {
+      this.#looks++;
+      this.#immediate = setImmediate(() => this.#look());
+    } else {
+      this.#timer = setTimeout(() => this.#look(), this.#pause).unref();
+      this.#pause = Math.min(2 * this.#pause, pauseMax);
+    }
+  }
+
+  #look(): void {
+    // Anything but silence ends the wait: whoever reads next is told what it was.
+    if (this.#libc.poll(this.#entry, 1, 0) !== 0) this.#finish(true);
+    else this.#lookLater();
+  }
+
   #finish(readable: boolean): void {
-    const handle = this.#handle;
-    if (handle === null) return;
-    this.#handle = null;
+    const settle = this.#settle;
+    if (settle === null) return;
+    this.#settle = null;
     waits.delete(this.#descriptor);
-    handle.close();
-    const settle = this.#settle!;
-    // Promise reactions would run before the loop has left koffi's callback, where an exception must not happen.
-    if (readable) setImmediate(settle, true);
-    else settle(false);
+    if (this.#immediate !== null) clearImmediate(this.#immediate);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    settle(readable);
   }
 }
 
