@@ -67,7 +67,7 @@ async function runPair(measurement: Measurement, round: number): Promise<RoundRe
   return pair;
 }
 
-/** Three rounds take 50 s on an idle host. A slow or busy one gets fewer rather than later results, and is told so. */
+/** Two rounds take 50 s on an idle host. A slow or busy one gets fewer rather than later results, and is told so. */
 function timeIsOver(): boolean {
   return options.quick && performance.now() - start > (QUICK_LIMIT_S - LONGEST_PAIR_S) * 1000;
 }

@@ -16,9 +16,9 @@ export interface BenchOptions {
 
 export const usage = `npm run bench -- [--quick] [--json] [--rounds N] [--only NAME,...] [--contenders NAME,...]
 
-  --quick        everything within 60 s: 3 rounds, short measurements
+  --quick        everything within 60 s: 2 rounds, short measurements
   --json         raw figures of all rounds as JSON instead of the table
-  --rounds N     rounds, each with every measurement and contender (3 with --quick, otherwise 5)
+  --rounds N     rounds, each with every measurement and contender (2 with --quick, otherwise 5)
   --only         of these: ${plan.map(({ name }) => name).join(', ')}
   --contenders   of these: ${contenderNames.join(', ')}`;
 
@@ -36,7 +36,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       'contender-a': { type: 'string' },
     },
   });
-  const rounds = values.rounds === undefined ? (values.quick ? 3 : 5) : Number(values.rounds);
+  const rounds = values.rounds === undefined ? (values.quick ? 2 : 5) : Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds needs a positive whole number`);
   const stub = values['contender-a'];
   if (stub !== undefined && stub !== 'tcp') throw new Error('--contender-a knows only tcp');

@@ -39,7 +39,8 @@ export interface Duration {
   measureMs: number;
 }
 
-const quick: Duration = { warmupMs: 130, measureMs: 220 };
+/** Code of JavaScript needs some hundred milliseconds until it runs at its speed; the kernel's does not. */
+const quick: Duration = { warmupMs: 500, measureMs: 250 };
 const full: Duration = { warmupMs: 500, measureMs: 1500 };
 
 const atMost = (factor: number): Target => ({
@@ -103,7 +104,7 @@ function http(connections: number, target?: Target): Measurement {
     client: 'http-client',
     connections,
     // The HTTP stack takes longer than the others to be compiled.
-    quick: { warmupMs: 300, measureMs: 250 },
+    quick: { warmupMs: 600, measureMs: 250 },
     full: { warmupMs: 1000, measureMs: 2000 },
     metrics: [
       { key: 'requestsPerS', label: 'rate', unit: 'req/s', ...(target === undefined ? {} : { target }) },
@@ -119,7 +120,7 @@ function connects(atOnce: number): Measurement {
     server: 'echo-server',
     client: 'connect-client',
     connections: atOnce,
-    quick: { warmupMs: 150, measureMs: 250 },
+    quick: { warmupMs: 500, measureMs: 250 },
     // Closed TCP connections keep their port for a minute: longer runs would run out of ports.
     full: { warmupMs: 400, measureMs: 1000 },
     metrics: [
@@ -145,7 +146,7 @@ export const plan: readonly Measurement[] = [
     server: 'echo-server',
     client: 'many-client',
     connections: 1000,
-    quick: { warmupMs: 200, measureMs: 250 },
+    quick: { warmupMs: 600, measureMs: 250 },
     full,
     metrics: [
       { key: 'messagesPerS', label: 'rate', unit: 'msg/s', target: atLeast(8) },
@@ -160,7 +161,7 @@ export const plan: readonly Measurement[] = [
     server: 'echo-server',
     client: 'among-client',
     connections: IDLE,
-    quick: { warmupMs: 80, measureMs: 120 },
+    quick: { warmupMs: 150, measureMs: 150 },
     full,
     metrics: [
       { key: 'aloneP50Us', label: 'p50, 1 among 1', unit: 'us' },

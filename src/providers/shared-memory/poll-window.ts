@@ -8,7 +8,7 @@
 
 const gapMax = 5000;
 const averageMax = 200;
-const windowMin = 50;
+const windowMin = 200;
 const windowMax = 1000;
 const emptyMax = 4;
 

@@ -35,12 +35,15 @@ export interface PollerOptions {
   yieldProcessor(): void;
 }
 
-/**
- * A yield that takes this many microseconds went to somebody who is no peer of ours: on a processor with other work, polling
- * only hands that work our time, and sleeping is better, because whoever wakes up runs soon.
- */
+/** A yield that took this many microseconds went to somebody who is no peer of ours. */
 const foreignYield = 300;
-/** Microseconds for which links sleep at once after that. */
+/**
+ * After so many of them in a row the processor counts as contended: polling only hands somebody else our time there, and
+ * sleeping is better, because whoever is woken runs soon. A few prove nothing: compilers of the engine and its garbage
+ * collector have threads too.
+ */
+const foreignYieldsMax = 4;
+/** Microseconds for which links then sleep at once. One more foreign yield after that is enough. */
 const contendedTime = 10_000;
 
 /** Fruitless polling may take this share of the time, on average over `budgetMax` microseconds of it. */
@@ -56,6 +59,7 @@ export class Poller {
   #budget = budgetMax;
   #budgetTime = 0;
   #contendedUntil = 0;
+  #foreignYields = 0;
   readonly #turn = (): void => this.#takeTurn();
 
   constructor(options: PollerOptions) {
@@ -69,19 +73,39 @@ export class Poller {
     link.wake();
     link.awake = true;
     link.lastWork = this.#now();
-    this.#links.push(link);
-    if (!this.#running) {
-      this.#running = true;
-      // The turns must not run in the asynchronous context of whoever happened to send first.
-      this.#root.runInAsyncScope(setImmediate, null, this.#turn);
+    this.#start(link);
+  }
+
+  /**
+   * The doorbell: polls at once, because going through the loop once more would cost more than everything else. Where
+   * messages are rare the link goes back to sleep from here, for the same reason.
+   */
+  ring(link: Pollable): void {
+    if (link.awake) return;
+    const now = this.#now();
+    link.wake();
+    link.awake = true;
+    link.lastWork = now;
+    let asleep = false;
+    try {
+      this.#pollLink(link, now);
+      asleep = link.window.length === 0 && link.sleep();
+    } finally {
+      if (asleep) {
+        link.awake = false;
+        link.busy = false;
+      } else if (link.awake) {
+        this.#start(link);
+      }
     }
   }
 
-  /** The doorbell: polls at once, because going through the loop once more would cost more than everything else. */
-  ring(link: Pollable): void {
-    if (link.awake) return;
-    this.kick(link);
-    this.#pollLink(link, this.#now());
+  #start(link: Pollable): void {
+    this.#links.push(link);
+    if (this.#running) return;
+    this.#running = true;
+    // The turns must not run in the asynchronous context of whoever happened to send first.
+    this.#root.runInAsyncScope(setImmediate, null, this.#turn);
   }
 
   remove(link: Pollable): void {
@@ -136,7 +160,12 @@ export class Poller {
     if (links.length === 0) return;
     this.#yield();
     const after = this.#now();
-    if (after - now > foreignYield) this.#contendedUntil = after + contendedTime;
+    if (after - now < foreignYield) {
+      this.#foreignYields = 0;
+    } else if (++this.#foreignYields >= foreignYieldsMax) {
+      this.#foreignYields = foreignYieldsMax - 1;
+      this.#contendedUntil = after + contendedTime;
+    }
   }
 
   #spend(idle: number, now: number): void {
