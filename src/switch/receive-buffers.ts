@@ -13,7 +13,7 @@ export class ReceiveBuffer extends WSAOVERLAPPED implements WSABUF {
   readonly list: readonly WSABUF[] = [this];
 }
 
-const slabSize = 4 * 1024 * 1024;
+const slabSize = 2 * 1024 * 1024;
 /** Buffers that are kept for reuse. */
 const pooledMax = 4096;
 
