@@ -4,7 +4,7 @@
  *     word 0   type (bits 0-7), flags (8-15), credits returned (16-31)
  *     word 1   length of the payload in bytes
  *     word 2   sequence number, from 1 in each direction
- *     word 3   reserved for large transfers, 0 otherwise
+ *     word 3   with a finish of a closed socket, the sequence number of the last message that it has taken; else 0
  */
 
 export const HEADER_SIZE = 16;
@@ -17,6 +17,9 @@ export const TYPE_DATA = 2;
 export const TYPE_CREDIT = 3;
 /** The sender has finished sending (WSD-CLS-1). */
 export const TYPE_FINISH = 4;
+
+/** Flag of a finish: the program has closed its socket and takes nothing any more, as against having ended its sending. */
+export const FLAG_CLOSED = 1 << 8;
 
 /** Highest number of credits that one header can return. */
 export const CREDITS_MAX = 0xffff;

@@ -9,8 +9,9 @@ import { WSA_OPERATION_ABORTED, type WSABUF, WSAECONNRESET, WSAENOTCONN, WSAESHU
 import { copyOut } from './copy-pool.js';
 import { Credits } from './credits.js';
 import type { SessionOptions, SessionOwner, SessionWire } from './face.js';
-import { HEADER_SIZE, TYPE_CREDIT, TYPE_DATA, TYPE_FINISH, TYPE_NEGOTIATE, writeHeader } from './header.js';
-import { NEGOTIATION_SIZE, readNegotiation, writeNegotiation } from './negotiation.js';
+import { FLAG_CLOSED, HEADER_SIZE, TYPE_CREDIT, TYPE_DATA, TYPE_FINISH, TYPE_NEGOTIATE } from './header.js';
+import { MessageWriter } from './message-writer.js';
+import { readNegotiation } from './negotiation.js';
 import { ReceivedStore } from './received-store.js';
 import { type Done, SendQueue } from './send-queue.js';
 
@@ -26,10 +27,8 @@ export class Session {
   readonly #credits: Credits;
   /** Largest payload we send, in bytes. */
   #payloadMax = 0;
-  #sequenceSent = 0;
+  readonly #writer: MessageWriter;
   #sequenceReceived = 0;
-  /** Sequence number of the last message with data. */
-  #lastDataSent = 0;
   readonly #queue = new SendQueue();
   readonly #completed: Done[] = [];
   #flushing = false;
@@ -55,11 +54,12 @@ export class Session {
     this.#owner = owner;
     this.#options = options;
     this.#credits = new Credits(options.offer.postedBuffers);
+    this.#writer = new MessageWriter(wire, this.#credits);
   }
 
   /** Sends the negotiation message; the initiator's first act (WSD-NEG-2). */
   start(): void {
-    this.#sendNegotiation();
+    this.#writer.negotiation(this.#options.offer);
   }
 
   get negotiated(): boolean {
@@ -91,7 +91,7 @@ export class Session {
     const payloadMax = this.#payloadMax;
     if (length <= payloadMax) {
       if (!this.#credits.forData) return this.#writeLater(chunk, 0, done);
-      const buffer = this.#begin(TYPE_DATA, length);
+      const buffer = this.#writer.begin(TYPE_DATA, length);
       if (buffer === null) return this.#failLater(done);
       buffer.buf.bytes.set(chunk, buffer.offset + HEADER_SIZE);
       this.#wire.send(HEADER_SIZE + length);
@@ -101,7 +101,7 @@ export class Session {
     let from = 0;
     while (from < length && this.#credits.forData) {
       const n = Math.min(length - from, payloadMax);
-      const buffer = this.#begin(TYPE_DATA, n);
+      const buffer = this.#writer.begin(TYPE_DATA, n);
       if (buffer === null) return this.#failLater(done);
       buffer.buf.bytes.set(chunk.subarray(from, from + n), buffer.offset + HEADER_SIZE);
       this.#wire.send(HEADER_SIZE + n);
@@ -138,7 +138,7 @@ export class Session {
     let length = 0;
     for (let i = 0; i < chunks.length; i++) length += chunks[i].length;
     if (length === 0 || length > this.#payloadMax) return length === 0;
-    const buffer = this.#begin(TYPE_DATA, length);
+    const buffer = this.#writer.begin(TYPE_DATA, length);
     if (buffer === null) return false;
     let at = buffer.offset + HEADER_SIZE;
     for (let i = 0; i < chunks.length; i++) {
@@ -195,28 +195,6 @@ export class Session {
     this.#complete(0);
   }
 
-  #begin(type: number, length: number): WSABUF | null {
-    const buffer = this.#wire.getSendBuffer(HEADER_SIZE + length);
-    if (buffer === null) return null;
-    this.#sequenceSent = (this.#sequenceSent + 1) | 0;
-    if (type === TYPE_DATA) this.#lastDataSent = this.#sequenceSent;
-    writeHeader(buffer.buf.words, buffer.offset, type, this.#credits.take(), length, this.#sequenceSent);
-    return buffer;
-  }
-
-  #sendControl(type: number): void {
-    if (this.#begin(type, 0) !== null) this.#wire.send(HEADER_SIZE);
-  }
-
-  #sendNegotiation(): void {
-    // The reply takes a buffer of the initiator as any message does. The initiator's own message comes before anything is
-    // known of the peer, and its credit is implied by WSD-NEG-3 and WSD-NEG-8.
-    const buffer = this.#begin(TYPE_NEGOTIATE, NEGOTIATION_SIZE);
-    if (buffer === null) return;
-    writeNegotiation(buffer.buf.words, buffer.offset + HEADER_SIZE, this.#options.offer);
-    this.#wire.send(HEADER_SIZE + NEGOTIATION_SIZE);
-  }
-
   #flush(): void {
     if (this.#flushing || !this.#negotiated) return;
     this.#flushing = true;
@@ -225,7 +203,7 @@ export class Session {
       while (!queue.isEmpty && this.#credits.forData && !this.#dead) {
         const size = Math.min(queue.bytes, this.#payloadMax);
         if (size > 0) {
-          const buffer = this.#begin(TYPE_DATA, size);
+          const buffer = this.#writer.begin(TYPE_DATA, size);
           if (buffer === null) return;
           queue.moveTo(buffer.buf.bytes, buffer.offset + HEADER_SIZE, size, this.#completed);
           this.#wire.send(HEADER_SIZE + size);
@@ -236,7 +214,7 @@ export class Session {
       }
       if (this.#finishWanted && !this.#finishSent && queue.isEmpty && this.#credits.forControl && !this.#dead) {
         this.#finishSent = true;
-        this.#sendControl(TYPE_FINISH);
+        this.#writer.finish(this.#closing ? this.#sequenceReceived : null);
         const done = this.#shutdownDone;
         this.#shutdownDone = null;
         if (done !== null) this.#owner.defer(done, 0);
@@ -254,7 +232,7 @@ export class Session {
   }
 
   #returnCredits(): void {
-    if (!this.#dead && this.#negotiated && this.#credits.shouldReturn) this.#sendControl(TYPE_CREDIT);
+    if (!this.#dead && this.#negotiated && this.#credits.shouldReturn) this.#writer.control(TYPE_CREDIT);
   }
 
   // ---- receiving
@@ -321,8 +299,12 @@ export class Session {
     if (!this.#negotiated || length !== 0 || (type === TYPE_FINISH && this.#finishReceived)) {
       return this.#violate('control message out of place');
     }
+    const i = buffer.offset >> 2;
+    const closed = type === TYPE_FINISH && (buffer.buf.words[i] & FLAG_CLOSED) !== 0;
+    const taken = buffer.buf.words[i + 3];
     this.#wire.repost(buffer);
     this.#credits.oweControl();
+    if (closed && this.#writer.hasDataAfter(taken)) return this.#resetByPeer();
     if (type === TYPE_FINISH) this.#finishReceived = true;
     this.#flush();
     this.#returnCredits();
@@ -333,6 +315,12 @@ export class Session {
     }
   }
 
+  /** The peer has closed with bytes of ours unread, or on the way to it: as with TCP, that is a reset and no end. */
+  #resetByPeer(): void {
+    this.lost(WSAECONNRESET);
+    this.#owner.onFinished();
+  }
+
   #receiveNegotiation(buffer: WSABUF, length: number): void {
     const offer = this.#negotiated ? null : readNegotiation(buffer.buf.words, buffer.offset + HEADER_SIZE, length);
     if (offer === null) return this.#violate('negotiation');
@@ -341,7 +329,7 @@ export class Session {
     this.#wire.repost(buffer);
     // The reply takes one of the initiator's buffers, so its credit is owed.
     if (this.#options.initiator) this.#credits.oweControl();
-    else this.#sendNegotiation();
+    else this.#writer.negotiation(this.#options.offer);
     this.#negotiated = true;
     this.#owner.onNegotiated();
   }
@@ -473,8 +461,7 @@ export class Session {
    * reset. `unconsumed` messages, the last ones sent, never reached it.
    */
   peerDied(unconsumed: number): void {
-    const consumed = (this.#sequenceSent - unconsumed) | 0;
-    const unread = ((this.#lastDataSent - consumed) | 0) > 0 || !this.#queue.isEmpty;
+    const unread = this.#writer.hasDataAfter((this.#writer.sequence - unconsumed) | 0) || !this.#queue.isEmpty;
     this.lost(unread || !this.#negotiated ? WSAECONNRESET : 0);
   }
 

@@ -63,8 +63,6 @@ export class Connection
   readonly #initiator: boolean;
   #negotiation: NegotiationHandler | null = null;
   #companionOpen = true;
-  /** The peer sends no more. */
-  #ended = false;
   #lost = false;
   readonly #errno: Out<number>;
   readonly #sendBuffer: WSABUF = { len: 0, buf: noMemory, offset: 0 };
@@ -152,11 +150,7 @@ export class Connection
   }
 
   close(): void {
-    this.#session.readStop();
-    // What has arrived and was not looked at yet makes the close a reset, as with TCP: one turn shows it. Bytes that wait
-    // in the program's memory cannot wait for that.
-    if (this.#ended || this.#session.writeQueueSize > 0) this.#session.close();
-    else this.#services.scheduler.soon(() => this.#session.close());
+    this.#session.close();
   }
 
   reset(): void {
@@ -277,7 +271,6 @@ export class Connection
   }
 
   onEnd(): void {
-    this.#ended = true;
     this.events?.onEnd();
   }
 

@@ -11,8 +11,8 @@ describe('options of the bench', () => {
     assert.deepEqual(options.contenders, ['sockets-direct', 'tcp']);
   });
 
-  it('take three rounds if quick, unless told', () => {
-    assert.equal(parseOptions(['--quick']).rounds, 3);
+  it('take two rounds if quick, unless told', () => {
+    assert.equal(parseOptions(['--quick']).rounds, 2);
     assert.equal(parseOptions(['--quick', '--rounds', '7']).rounds, 7);
   });
 
