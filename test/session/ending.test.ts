@@ -145,6 +145,29 @@ test('close with unread bytes is a reset, as with TCP', () => {
   assert.deepEqual(b.events, ['negotiated', `error ${WSAECONNRESET}`]);
 });
 
+test('close with bytes still on the way to it is a reset for the peer, also if the peer has not read', () => {
+  const pair = Pair.negotiated();
+  const { a, b } = pair;
+  b.session.readStart();
+  a.session.readStart();
+  b.write(100);
+  a.session.close();
+  pair.settle();
+  assert.deepEqual(b.events, ['negotiated', 'finished', `error ${WSAECONNRESET}`]);
+});
+
+test('close after everything was taken is an end, not a reset', () => {
+  const pair = Pair.negotiated();
+  const { a, b } = pair;
+  b.session.readStart();
+  a.session.readStart();
+  b.write(100);
+  pair.settle();
+  a.session.close();
+  pair.settle();
+  assert.deepEqual(b.events, ['negotiated', 'end']);
+});
+
 test('data for a closed session is answered with a reset', () => {
   const pair = Pair.negotiated();
   const { a, b } = pair;
