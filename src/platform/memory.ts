@@ -1,5 +1,4 @@
 import { fstatSync } from 'node:fs';
-import { markAsUntransferable } from 'node:worker_threads';
 import { callFailed, PlatformError } from './error.js';
 import type { Libc } from './libc.js';
 
@@ -102,8 +101,8 @@ export function sharedMemory(libc: Libc): SharedMemory {
         libc.munmap(address, size);
         throw new PlatformError('memory-unavailable', error instanceof Error ? error.message : String(error));
       }
-      // Transferred to another thread, the memory would outlive this object, whose end unmaps it.
-      markAsUntransferable(buffer);
+      // Not marked as untransferable, although transferring it would outlive the mapping: from Node.js 24 on the end of the
+      // process, which detaches foreign buffers, is fatal for one that cannot be detached. It never leaves this package.
       mappings.register(buffer, { address, size });
       return buffer;
     },
