@@ -1,6 +1,8 @@
 /** Joins the hooks of `src/net` and the composed switch. Both ways into the package use it: preload and import. */
 
 import { createRequire } from 'node:module';
+// Loaded early for what it remembers.
+import '../platform/unix-connect.js';
 import { type InstallOptions, installNet, rememberOff, type SocketSwitch } from '../net/index.js';
 
 /** The switch and its providers are loaded at the first connect or listen that needs them, never at start-up. */

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import net from 'node:net';
 import { errorCode, type PeerCredentials, type Platform, PlatformError } from '../../platform/index.js';
+import { connectUnix } from '../../platform/unix-connect.js';
 import {
   agreeOnArena,
   checkArenaSize,
@@ -241,7 +242,7 @@ export class LinkEndpoint {
         reject(connectFailure(code));
       });
       socket.once('connect', () => resolve(socket));
-      socket.connect({ path });
+      connectUnix(socket, path);
     });
   }
 
