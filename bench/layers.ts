@@ -105,6 +105,9 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise(setImmediate);
 }
 
+/** Each provider has its own, because all of them are found in one rendezvous directory. */
+let nextPort = 4001;
+
 /** Two connected sockets of one provider, without a switch. */
 async function providerLayer(size: number, environment: Record<string, string>): Promise<Exchange> {
   const { provider, poll } = newProvider(environment);
@@ -134,15 +137,17 @@ async function providerLayer(size: number, environment: Record<string, string>):
     return { socket, handle: upcalls.takeCreated()! };
   };
   const event = new EventObject();
-  const listener = open(4001);
+  const port = nextPort;
+  nextPort += 2;
+  const listener = open(port);
   table.WSPListen(listener.socket, 10, errno);
   table.WSPEventSelect(listener.socket, event, FD_ACCEPT, errno);
   const connected = new EventObject();
-  const sender = open(4002);
+  const sender = open(port + 1);
   table.WSPEventSelect(sender.socket, connected, FD_CONNECT, errno);
   table.WSPConnect(
     sender.socket,
-    { sa_family: AF_INET, address: '127.0.0.1', port: 4001 },
+    { sa_family: AF_INET, address: '127.0.0.1', port },
     16,
     null,
     null,
