@@ -92,7 +92,12 @@ interface Loop {
 }
 
 function newProvider(environment: Record<string, string>): Loop {
-  const provider = new SharedMemoryProvider({ environment, now: () => performance.now() * 1000, connectBudget: 1000 });
+  const provider = new SharedMemoryProvider({
+    environment,
+    now: () => performance.now() * 1000,
+    random: () => 0,
+    connectBudget: 1000,
+  });
   return {
     provider,
     poll: () => {

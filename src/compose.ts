@@ -38,6 +38,7 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
   const sharedMemory = new SharedMemoryProvider({
     environment,
     now: () => performance.now() * 1000,
+    random: Math.random,
     connectBudget: required ? requiredConnectBudget : connectBudget,
   });
   return new Switch({

@@ -14,8 +14,8 @@ export interface SessionWire {
   repost(buffer: WSABUF): void;
   /** Posts up to `count` more receive buffers; returns how many. */
   postMore(count: number): number;
-  /** Puts other memory into `buffer`, so that what it holds can be given to the program. */
-  replaceMemory(buffer: WSABUF): void;
+  /** Puts other memory into `buffer`, so that what it holds can be given to the program; false if there is none. */
+  replaceMemory(buffer: WSABUF): boolean;
 }
 
 /** Who is told what happens on the session. */

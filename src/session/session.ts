@@ -273,7 +273,8 @@ export class Session {
     } else {
       const bytes = buffer.buf.bytes;
       chunk = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + at, length);
-      this.#wire.replaceMemory(buffer);
+      // The buffer has to be posted again whatever happens (WSD-NEG-7), so what stays in it is copied.
+      if (!this.#wire.replaceMemory(buffer)) chunk = Buffer.from(chunk);
       if (this.#credits.posted < this.#options.offer.postedBuffersMax) this.#postMore();
     }
     this.#wire.repost(buffer);

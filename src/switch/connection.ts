@@ -196,9 +196,8 @@ export class Connection
     return count;
   }
 
-  replaceMemory(buffer: WSABUF): void {
-    // Without memory for another buffer the connection could not keep its promise to the peer (WSD-NEG-7).
-    if (!this.#carrier.buffers.replaceMemory(buffer)) this.onViolation('out of receive memory');
+  replaceMemory(buffer: WSABUF): boolean {
+    return this.#carrier.buffers.replaceMemory(buffer);
   }
 
   #post(buffer: ReceiveBuffer): void {

@@ -120,9 +120,14 @@ export class Side implements SessionWire, SessionOwner {
     return count;
   }
 
-  replaceMemory(buffer: WSABUF): void {
+  /** No memory is to be had for other buffers. */
+  outOfMemory = false;
+
+  replaceMemory(buffer: WSABUF): boolean {
+    if (this.outOfMemory) return false;
     buffer.buf = region(buffer.len);
     buffer.offset = 0;
+    return true;
   }
 
   /** Hands over the oldest message: a buffer is filled and completes. */

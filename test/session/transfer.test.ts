@@ -264,6 +264,17 @@ test('delivery takes turns: at most 256 KiB of stored bytes in one', () => {
   checkComplete(pair.b);
 });
 
+test('payloads are copied where no memory is to be had for other buffers', () => {
+  const pair = Pair.negotiated({ ...usual, copyMax: 100 });
+  pair.b.session.readStart();
+  pair.b.outOfMemory = true;
+  for (let i = 0; i < 200; i++) {
+    pair.a.write(101 + i);
+    pair.settle();
+  }
+  checkComplete(pair.b);
+});
+
 test('payloads above the bound are handed over and their memory is never written again', () => {
   const pair = Pair.negotiated({ ...usual, copyMax: 100 });
   pair.b.session.readStart();

@@ -78,6 +78,7 @@ export class Node {
     this.provider = new SharedMemoryProvider({
       environment: { SOCKETS_DIRECT_DIR: directory },
       now: () => performance.now() * 1000,
+      random: () => 0,
       connectBudget,
     });
     this.upcalls = this.#upcallTable();

@@ -20,6 +20,8 @@ export interface LinksOptions {
   environment: Readonly<Record<string, string | undefined>>;
   /** Microseconds, monotonic. */
   now(): number;
+  /** Uniform in [0, 1). */
+  random(): number;
   /** Milliseconds that a connect may take before it is given up (decision 8). */
   connectBudget: number;
   upcalls: WSPUPCALLTABLEEX;
@@ -161,7 +163,7 @@ export class Links implements LinkOwner, Connector {
     const ranked: { entry: RendezvousEntry; rank: number; order: number }[] = [];
     for (const entry of entries) {
       const rank = matchAddress(entry.address, remote);
-      if (rank > 0) ranked.push({ entry, rank, order: Math.random() });
+      if (rank > 0) ranked.push({ entry, rank, order: this.#options.random() });
     }
     if (ranked.length > 1) ranked.sort((a, b) => b.rank - a.rank || a.order - b.order);
     return ranked.map(({ entry }) => entry);

@@ -95,6 +95,8 @@ export interface SharedMemoryOptions {
   environment: Readonly<Record<string, string | undefined>>;
   /** Microseconds, monotonic. */
   now(): number;
+  /** Uniform in [0, 1): which of several processes of a port is asked first. */
+  random(): number;
   /** Milliseconds that a connect may take before TCP/IP is tried. */
   connectBudget: number;
 }
