@@ -21,12 +21,10 @@ import {
   SECURITY_PROTOCOL_NONE,
   SIO_ADDRESS_LIST_QUERY,
   SIO_GET_EXTENSION_FUNCTION_POINTER,
-  SO_MAX_MSG_SIZE,
   SOCK_STREAM,
   type SOCKADDR,
   type SOCKET_ADDRESS_LIST,
   SOCKET_ERROR,
-  SOL_SOCKET,
   WINSOCK_VERSION,
   WSA_FLAG_OVERLAPPED,
   WSA_IO_INCOMPLETE,
@@ -40,7 +38,6 @@ import {
   WSAEINVAL,
   WSAEISCONN,
   WSAEMSGSIZE,
-  WSAENOPROTOOPT,
   WSAENOTSOCK,
   WSAEOPNOTSUPP,
   WSAEPROTONOSUPPORT,
@@ -65,10 +62,11 @@ import { type ExtensionHost, extensionFunction } from './extensions.js';
 import { Faults } from './faults.js';
 import { Listener } from './listener.js';
 import { ConnectRequest, Network, type Station, travelTime } from './network.js';
+import { checkOption, getOption, type Limits } from './options.js';
 import { SimulatedSocket } from './socket.js';
 import type { Process } from './world.js';
 
-export interface SimulatedOptions {
+export interface SimulatedOptions extends Limits {
   /** Default: `simulated`. */
   readonly name: string;
   /** Name of the SAN that joins the providers. Default: `san`. */
@@ -90,8 +88,10 @@ export interface SimulatedOptions {
   /** Microseconds to the peer, and at most so many more. Default: 5 and 5. */
   readonly latency: number;
   readonly spread: number;
-  /** SO_MAX_MSG_SIZE in bytes. Default: 131072. */
+  /** SO_MAX_MSG_SIZE, SO_MAX_RDMA_SIZE and SO_RDMA_THRESHOLD_SIZE in bytes. Defaults: 131072, 1 MiB, 65536. */
   readonly messageSizeMax: number;
+  readonly rdmaSizeMax: number;
+  readonly rdmaThreshold: number;
   /** Milliseconds that a connect may take. Default: 50. */
   readonly connectBudget: number;
   /** Default: none. */
@@ -111,6 +111,8 @@ const defaults: SimulatedOptions = {
   latency: 5,
   spread: 5,
   messageSizeMax: 131_072,
+  rdmaSizeMax: 1_048_576,
+  rdmaThreshold: 65_536,
   connectBudget: 50,
   faults: null,
 };
@@ -160,6 +162,9 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
 
   get messageSizeMax(): number {
     return this.options.messageSizeMax;
+  }
+  get rdmaSizeMax(): number {
+    return this.options.rdmaSizeMax;
   }
   get rdmaRead(): boolean {
     return this.options.rdmaRead;
@@ -264,6 +269,7 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
       return fail(WSAECONNRESET);
     }
     accepting.local = { ...callee };
+    accepting.debug = s.debug;
     accepting.remote = { ...caller };
     accepting.connection = new Connection(accepting, this.#connectionOptions, false);
     accepting.connection.accept(request.initiator);
@@ -412,13 +418,7 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
       return false;
     },
     WSPGetSockOpt: (s, level, name, value, length, lpErrno) =>
-      this.#result(s, lpErrno, () => {
-        if (level !== SOL_SOCKET || name !== SO_MAX_MSG_SIZE) return WSAENOPROTOOPT;
-        if (length.value < 4) return WSAEFAULT;
-        value.value = this.options.messageSizeMax;
-        length.value = 4;
-        return 0;
-      }),
+      this.#result(s, lpErrno, (socket) => getOption(this.options, socket.debug, level, name, value, length)),
     WSPIoctl: (s, code, input, _inputSize, output, outputSize, returned, _overlapped, _routine, _thread, lpErrno) => {
       // The socket may be invalid when an extension is asked for (WSD-INI-17).
       if (code === SIO_GET_EXTENSION_FUNCTION_POINTER) {
@@ -467,7 +467,12 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
         socket.complete(overlapped, 0, length);
         return 0;
       }),
-    WSPSetSockOpt: (s, _level, _name, _value, _length, lpErrno) => this.#result(s, lpErrno, () => WSAENOPROTOOPT),
+    WSPSetSockOpt: (s, level, name, value, length, lpErrno) =>
+      this.#result(s, lpErrno, (socket) => {
+        const error = checkOption(level, name, value, length) || this.faults.call('WSPSetSockOpt');
+        if (error === 0) socket.debug = value === 1;
+        return error;
+      }),
     WSPSocket: (af, type, protocol, _info, _group, flags, lpErrno) => {
       let error = 0;
       if (this.#starts === 0) error = WSANOTINITIALISED;
