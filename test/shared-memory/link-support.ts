@@ -18,6 +18,7 @@ import {
   WSAOVERLAPPED,
   type WSPUPCALLTABLEEX,
 } from '../../src/spi/index.js';
+import { scheduler } from '../support/real-time.js';
 
 export const callee: SOCKADDR = { sa_family: AF_INET, address: '127.0.0.1', port: 80 };
 export const caller: SOCKADDR = { sa_family: AF_INET, address: '127.0.0.1', port: 50_000 };
@@ -42,7 +43,7 @@ class HandPoller extends Poller {
   readonly links = new Set<Pollable>();
 
   constructor() {
-    super({ now: () => 0, yieldProcessor: () => {} });
+    super({ now: () => 0, scheduler, yieldProcessor: () => {} });
   }
 
   override kick(link: Pollable): void {
@@ -129,7 +130,7 @@ export class Party implements ConnectionOwner {
       }
       this.onCompletion?.(one);
     });
-    this.connection = new Connection(this, upcalls, link, initiator);
+    this.connection = new Connection(this, { upcalls, scheduler }, link, initiator);
   }
 
   connectEnded(wsaError: number, reason: string | null): void {

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SharedMemoryProvider } from '../../src/providers/shared-memory/provider.js';
+import { createTcpipProvider } from '../../src/providers/tcpip/index.js';
 import {
   AF_INET,
   type ConditionFunction,
@@ -47,6 +48,7 @@ import {
   type WSPUPCALLTABLEEX,
 } from '../../src/spi/index.js';
 import { until } from '../link/support.js';
+import { realTime } from '../support/real-time.js';
 import { region } from './link-support.js';
 
 export interface SentUp {
@@ -55,6 +57,8 @@ export interface SentUp {
   readonly error: number;
   readonly bytes: number;
 }
+
+const tcpipInfo = createTcpipProvider().protocolInfo;
 
 class Handle implements SwitchHandle {
   readonly spi = 'SwitchHandle';
@@ -77,7 +81,7 @@ export class Node {
   constructor(directory: string, connectBudget = 5000) {
     this.provider = new SharedMemoryProvider({
       environment: { SOCKETS_DIRECT_DIR: directory },
-      now: () => performance.now() * 1000,
+      ...realTime,
       random: () => 0,
       connectBudget,
     });
@@ -92,7 +96,7 @@ export class Node {
     version = WINSOCK_VERSION,
     data: WSPDATA = { wVersion: 0, wHighVersion: 0, szDescription: '' },
   ): number {
-    return this.provider.WSPStartupEx(version, data, this.provider.protocolInfo, this.upcalls, out);
+    return this.provider.WSPStartupEx(version, data, tcpipInfo, this.upcalls, out);
   }
 
   #upcallTable(): WSPUPCALLTABLEEX {
