@@ -1,5 +1,6 @@
 /** What a test needs of a provider that is not in the contract: two of them that reach each other, and how time passes. */
 
+import type { SimulatedOptions } from '../../src/providers/simulated/provider.js';
 import type { SanServiceProvider } from '../../src/spi/index.js';
 
 /** One provider of a rig. */
@@ -14,6 +15,8 @@ export interface Party {
 export interface RigOptions {
   /** Milliseconds that a connect may take. */
   connectBudget?: number;
+  /** Knobs of the simulated NIC. */
+  simulated?: Partial<SimulatedOptions>;
 }
 
 export interface Rig {
