@@ -23,7 +23,11 @@ export function simulatedRig({ connectBudget = 5000, simulated = {} }: RigOption
     client: party(assigned[1]),
     until: async (condition, what) => assert.ok(world.runUntil(condition), `still not: ${what}`),
     settle: async () => {
-      world.runUntil(() => false, settleTime);
+      let settled = false;
+      world.schedule(() => {
+        settled = true;
+      }, settleTime);
+      world.runUntil(() => settled);
     },
     servedByTcpip: async (address) => assigned.includes(address as (typeof assigned)[number]),
     close: () => {},

@@ -4,16 +4,12 @@ import { loadPlatform, type Platform, PlatformError } from '../../platform/index
 import {
   AF_INET,
   AF_INET6,
-  BASE_PROTOCOL,
-  BIGENDIAN,
   INVALID_SOCKET,
   type InvalidSocket,
   IPPROTO_TCP,
   type Out,
-  PFL_HIDDEN,
   type ProviderSocket,
   type SanServiceProvider,
-  SECURITY_PROTOCOL_NONE,
   SIO_ADDRESS_LIST_QUERY,
   SIO_GET_EXTENSION_FUNCTION_POINTER,
   SO_MAX_MSG_SIZE,
@@ -39,18 +35,14 @@ import {
   WSAESOCKTNOSUPPORT,
   WSAEWOULDBLOCK,
   WSANOTINITIALISED,
-  type WSAPROTOCOL_INFO,
   WSASYSNOTREADY,
   WSAVERNOTSUPPORTED,
   type WSPPROC_TABLE,
   WSS_OPERATION_IN_PROGRESS,
-  XP1_GRACEFUL_CLOSE,
-  XP1_GUARANTEED_DELIVERY,
-  XP1_GUARANTEED_ORDER,
-  XP1_MESSAGE_ORIENTED,
 } from '../../spi/index.js';
 import { type Acceptor, accept } from './accept.js';
 import { hostAddresses, isAddress, matchAddress } from './addresses.js';
+import { isTcpip, protocolInfo } from './catalog.js';
 import { extensionFunction } from './extensions.js';
 import { MESSAGE_SIZE_MAX } from './limits.js';
 import { Links } from './links.js';
@@ -58,26 +50,6 @@ import { Listener } from './listener.js';
 import type { Scheduler } from './scheduler.js';
 import { receive, send } from './send.js';
 import { SharedMemorySocket } from './socket.js';
-
-export const protocolInfo: WSAPROTOCOL_INFO = {
-  dwServiceFlags1: XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_MESSAGE_ORIENTED | XP1_GRACEFUL_CLOSE,
-  dwProviderFlags: PFL_HIDDEN,
-  ProviderId: '9A3C7B5E-2D41-4F86-A0C2-7E1B6D95F304',
-  dwCatalogEntryId: 1002,
-  ProtocolChain: { ChainLen: BASE_PROTOCOL },
-  iVersion: 2,
-  iAddressFamily: AF_INET,
-  iMaxSockAddr: 28,
-  iMinSockAddr: 16,
-  iSocketType: SOCK_STREAM,
-  iProtocol: IPPROTO_TCP,
-  iProtocolMaxOffset: 0,
-  iNetworkByteOrder: BIGENDIAN,
-  iSecurityScheme: SECURITY_PROTOCOL_NONE,
-  dwMessageSize: MESSAGE_SIZE_MAX,
-  dwProviderReserved: 0,
-  szProtocol: 'Sockets Direct shared memory',
-};
 
 export interface SharedMemoryOptions {
   environment: Readonly<Record<string, string | undefined>>;
@@ -88,16 +60,6 @@ export interface SharedMemoryOptions {
   /** Milliseconds that a connect may take before TCP/IP is tried. */
   connectBudget: number;
   scheduler: Scheduler;
-}
-
-/** What only the switch shows: the visible byte-stream provider of TCP/IP (WSD-INI-3, WSD-INI-4). */
-function isTcpip(info: WSAPROTOCOL_INFO): boolean {
-  return (
-    info.iProtocol === IPPROTO_TCP &&
-    info.iSocketType === SOCK_STREAM &&
-    (info.dwProviderFlags & PFL_HIDDEN) === 0 &&
-    (info.dwServiceFlags1 & XP1_MESSAGE_ORIENTED) === 0
-  );
 }
 
 /** The provider of one event loop. `startFailure` tells, after WSASYSNOTREADY, why. */
