@@ -3,8 +3,8 @@
 import { SOMAXCONN } from '../../spi/index.js';
 import type { ConnectRequest } from './network.js';
 
-/** What SOMAXCONN means here (WSD-LSN-11). */
-const backlogMax = 128;
+/** What SOMAXCONN means here (WSD-LSN-11): room for bursts of sixteen times the kernel's. */
+const backlogMax = 65_536;
 
 export class Listener {
   readonly #queue: ConnectRequest[] = [];
@@ -23,7 +23,7 @@ export class Listener {
 
   /** False: the queue is full, the peer is refused, and the switch is not asked (WSD-LSN-8, WSD-LSN-9). */
   add(request: ConnectRequest): boolean {
-    this.#forgetEnded();
+    if (this.#queue.length >= this.#backlog) this.#forgetEnded();
     if (this.#queue.length >= this.#backlog) {
       request.refuse('refused');
       return false;
@@ -34,7 +34,7 @@ export class Listener {
 
   /** The oldest request that has not been withdrawn; stays in the queue. */
   get first(): ConnectRequest | null {
-    this.#forgetEnded();
+    while (this.#queue.length > 0 && !this.#queue[0]!.isPending) this.#queue.shift();
     return this.#queue[0] ?? null;
   }
 
