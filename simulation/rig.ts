@@ -4,7 +4,8 @@
  */
 
 import type { Reason } from '../src/diagnostics/reasons.js';
-import { type SimulatedOptions, SimulatedProvider } from '../src/providers/simulated/provider.js';
+import { SimulatedProvider } from '../src/providers/simulated/provider.js';
+import type { SimulatedOptions } from '../src/providers/simulated/settings.js';
 import { type Process, World } from '../src/providers/simulated/world.js';
 import type { TcpipSocket } from '../src/providers/tcpip/index.js';
 import { AF_INET, AF_INET6, CF_ACCEPT, type SanServiceProvider, type SOCKADDR } from '../src/spi/index.js';

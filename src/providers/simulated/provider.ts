@@ -55,61 +55,13 @@ import { Connection, type ConnectionOptions } from './connection.js';
 import { type ExtensionHost, extensionFunction } from './extensions.js';
 import { Faults } from './faults.js';
 import { Listener } from './listener.js';
-import { ConnectRequest, Network, type Station, travelTime } from './network.js';
-import { checkOption, getOption, type Limits } from './options.js';
+import { Network, type Station } from './network.js';
+import { checkOption, getOption } from './options.js';
+import { ConnectRequest } from './request.js';
+import { defaults, type SimulatedOptions } from './settings.js';
 import { SimulatedSocket } from './socket.js';
+import { travelTime } from './wire.js';
 import type { Process } from './world.js';
-
-export interface SimulatedOptions extends Limits {
-  /** Default: `simulated`. */
-  readonly name: string;
-  /** Name of the SAN that joins the providers. Default: `san`. */
-  readonly network: string;
-  /** Addresses of the NICs with the bits of their subnets. Default: `10.1.0.1/24`. */
-  readonly addresses: readonly string[];
-  /** A sender is held back until a receive buffer is posted; else private buffers. Default: false. */
-  readonly flowControl: boolean;
-  /** Private buffers of 256 bytes for each connection. Default: 1. */
-  readonly privateBuffers: number;
-  /** Whether our ProviderMemory extension is offered. Default: true. */
-  readonly providerMemory: boolean;
-  /** Whether WSPRdmaRead is offered. Default: true. */
-  readonly rdmaRead: boolean;
-  /** Whether our ProviderDiagnostics extension is offered. Default: true. */
-  readonly diagnostics: boolean;
-  /** WSPSend is done when it returns; else always WSA_IO_PENDING. Default: true. */
-  readonly immediateSends: boolean;
-  /** Microseconds to the peer, and at most so many more. Default: 5 and 5. */
-  readonly latency: number;
-  readonly spread: number;
-  /** SO_MAX_MSG_SIZE, SO_MAX_RDMA_SIZE and SO_RDMA_THRESHOLD_SIZE in bytes. Defaults: 131072, 1 MiB, 65536. */
-  readonly messageSizeMax: number;
-  readonly rdmaSizeMax: number;
-  readonly rdmaThreshold: number;
-  /** Milliseconds that a connect may take. Default: 50. */
-  readonly connectBudget: number;
-  /** Default: none. */
-  readonly faults: Faults | null;
-}
-
-const defaults: SimulatedOptions = {
-  name: 'simulated',
-  network: 'san',
-  addresses: ['10.1.0.1/24'],
-  flowControl: false,
-  privateBuffers: 1,
-  providerMemory: true,
-  rdmaRead: true,
-  diagnostics: true,
-  immediateSends: true,
-  latency: 5,
-  spread: 5,
-  messageSizeMax: 131_072,
-  rdmaSizeMax: 1_048_576,
-  rdmaThreshold: 65_536,
-  connectBudget: 50,
-  faults: null,
-};
 
 /** The provider of one process of a world. */
 export class SimulatedProvider implements SanServiceProvider {
@@ -252,7 +204,7 @@ export class SimulatedProvider implements SanServiceProvider {
   }
 
   /** As if the connector's budget ended at this very moment. */
-  #withdrawInCondition(request: ConnectRequest): void {
+  #withdrawInCondition(request: ConnectRequest<Connection>): void {
     if (!request.isPending) return;
     this.process.world.mark('fault: withdrawn in the condition function');
     request.initiator.expire();
