@@ -33,9 +33,9 @@ import {
   type WSAOVERLAPPED,
   type WSPPROC_TABLE,
 } from '../src/spi/index.js';
-import { pollOverlapped } from '../src/switch/connection.js';
 import { type SanConnection, Switch } from '../src/switch/index.js';
-import { type ReceiveBuffer, ReceiveBuffers } from '../src/switch/receive-buffers.js';
+import { ProviderMemory } from '../src/switch/provider-memory.js';
+import { pollOverlapped, type ReceiveBuffer } from '../src/switch/transfer-memory.js';
 import { type Handle, Upcalls } from '../src/switch/upcalls.js';
 
 /** Messages that are sent before the receiver looks: fewer than there are credits. */
@@ -179,7 +179,7 @@ async function providerLayer(size: number, environment: Record<string, string>):
     errno,
   );
   const memory = pointer.value as ProviderMemoryExtension;
-  const buffers = new ReceiveBuffers(memory, 16 + 16384);
+  const buffers = new ProviderMemory(memory, 16 + 16384);
   const flags = { value: 0 };
   let received = 0;
   const post = (buffer: ReceiveBuffer) =>
@@ -190,7 +190,7 @@ async function providerLayer(size: number, environment: Record<string, string>):
       post(overlapped as ReceiveBuffer);
     },
   };
-  for (let k = 0; k < 32; k++) post(buffers.take()!);
+  for (let k = 0; k < 32; k++) post(buffers.takeReceive()!);
   const chunk = new Uint8Array(size);
   const buffer: WSABUF = { len: 0, buf: { bytes: new Uint8Array(0), words: new Int32Array(0) }, offset: 0 };
   const list = [buffer];

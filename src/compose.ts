@@ -2,13 +2,12 @@
 
 import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { count } from './diagnostics/counters.js';
 import type { Reason } from './diagnostics/reasons.js';
 import { Recorder } from './diagnostics/recorder.js';
 import { loadPlatform } from './platform/index.js';
 import { SharedMemoryProvider } from './providers/shared-memory/provider.js';
-import { createTcpipProvider } from './providers/tcpip/index.js';
+import { createTcpipProvider, type TcpipProvider } from './providers/tcpip/index.js';
 import type { SOCKADDR } from './spi/index.js';
 import { type PortReservation, type Scheduler, Switch } from './switch/index.js';
 
@@ -18,8 +17,6 @@ const connectBudget = 50;
 const requiredConnectBudget = 200;
 /** Milliseconds for which the end of the process may be held up. */
 const exitBudget = 1000;
-/** Milliseconds for which the host's own addresses are remembered. */
-const addressesAge = 1000;
 
 let instance: Switch | null = null;
 
@@ -41,13 +38,14 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     random: Math.random,
     connectBudget: required ? requiredConnectBudget : connectBudget,
   });
+  const tcpip = createTcpipProvider();
   return new Switch({
-    tcpip: createTcpipProvider(),
+    tcpip,
     providers: () => [recorder === null ? sharedMemory : recorder.wrap(sharedMemory)],
     startReason: () => (sharedMemory.startFailure ?? 'no-provider') as Reason,
     scheduler,
     portReservation,
-    isForeign,
+    isForeign: (address) => isForeign(tcpip, address),
     required,
     trace:
       recorder === null ? null : (step, provider, socket, detail) => recorder.session(step, provider, socket, detail),
@@ -108,19 +106,8 @@ function portReservation(): PortReservation {
   };
 }
 
-let ownAddresses = new Set<string>();
-let ownAddressesTime = Number.NEGATIVE_INFINITY;
-
 /** True for every address that is not of this host: no provider of ours serves those. */
-function isForeign({ address }: SOCKADDR): boolean {
+function isForeign(tcpip: TcpipProvider, { address }: SOCKADDR): boolean {
   if (address.startsWith('127.') || address === '::1') return false;
-  const now = performance.now();
-  if (now - ownAddressesTime > addressesAge) {
-    ownAddressesTime = now;
-    ownAddresses = new Set();
-    for (const entries of Object.values(networkInterfaces())) {
-      for (const entry of entries ?? []) ownAddresses.add(entry.address);
-    }
-  }
-  return !ownAddresses.has(address) || (isIPv6(address) && /^fe[89ab]/i.test(address));
+  return !tcpip.isOwnAddress(address) || (isIPv6(address) && /^fe[89ab]/i.test(address));
 }

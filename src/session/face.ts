@@ -6,7 +6,7 @@ import type { Done } from './send-queue.js';
 
 /** What a session may ask of the connection below. None of these calls back into the session before it returns. */
 export interface SessionWire {
-  /** A registered outgoing buffer of `length` bytes, valid until `send`; null if the connection is lost. */
+  /** A registered outgoing buffer of `length` bytes, valid until `send`. Null: the connection is lost, or will be for want of memory. */
   getSendBuffer(length: number): WSABUF | null;
   /** Sends the buffer of `getSendBuffer` as one message. */
   send(length: number): void;

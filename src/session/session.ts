@@ -5,7 +5,14 @@
  * {@link SessionOwner}. Messages arrive through `receive` in posted buffers, one message a buffer, in order.
  */
 
-import { WSA_OPERATION_ABORTED, type WSABUF, WSAECONNRESET, WSAENOTCONN, WSAESHUTDOWN } from '../spi/index.js';
+import {
+  WSA_OPERATION_ABORTED,
+  type WSABUF,
+  WSAECONNRESET,
+  WSAENOBUFS,
+  WSAENOTCONN,
+  WSAESHUTDOWN,
+} from '../spi/index.js';
 import { copyOut } from './copy-pool.js';
 import { Credits } from './credits.js';
 import type { SessionOptions, SessionOwner, SessionWire } from './face.js';
@@ -175,7 +182,8 @@ export class Session {
   #writeError(): number {
     if (this.#closing) return WSA_OPERATION_ABORTED;
     if (this.#dead) return this.#finishReceived ? WSAESHUTDOWN : this.#error || WSAECONNRESET;
-    return WSAESHUTDOWN;
+    // Neither closed nor lost: there was no memory for the message (WSD-XFR-25).
+    return this.#finishWanted ? WSAESHUTDOWN : WSAENOBUFS;
   }
 
   /** `done` is called, in a later turn, once the end of sending is on the wire. */

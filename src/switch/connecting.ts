@@ -13,9 +13,9 @@ import {
   WSAEWOULDBLOCK,
   WSANETWORKEVENTS,
 } from '../spi/index.js';
-import { type Companion, makeCompanion, nameLength, providerReason } from './companion.js';
+import { makeCompanion, nameLength, providerReason, type SocketOption } from './companion.js';
 import { Connection } from './connection.js';
-import type { Carrier, Services } from './services.js';
+import type { Carrier, Companion, Services } from './services.js';
 
 /** How an attempt ends; exactly one is called, once, and never after `cancel`. */
 export interface AttemptHandler {
@@ -39,14 +39,23 @@ export class ConnectAttempt {
   readonly #carrier: Carrier;
   readonly #local: SOCKADDR;
   readonly #remote: SOCKADDR;
+  readonly #options: readonly SocketOption[];
   #handler: AttemptHandler | null;
   #companion: Companion | null = null;
   #connection: Connection | null = null;
   readonly #event = new EventObject();
   readonly #errno: Out<number> = { value: 0 };
 
-  constructor(services: Services, carrier: Carrier, local: SOCKADDR, remote: SOCKADDR, handler: AttemptHandler) {
+  constructor(
+    services: Services,
+    carrier: Carrier,
+    local: SOCKADDR,
+    remote: SOCKADDR,
+    options: readonly SocketOption[],
+    handler: AttemptHandler,
+  ) {
     this.#services = services;
+    this.#options = options;
     this.#carrier = carrier;
     this.#local = local;
     this.#remote = remote;
@@ -56,7 +65,7 @@ export class ConnectAttempt {
   /** May call the handler before it returns, but only `failed` or `fallBack`. */
   start(): void {
     const { table } = this.#carrier.provider;
-    const companion = makeCompanion(this.#services, this.#carrier, this.#local, this.#errno);
+    const companion = makeCompanion(this.#services, this.#carrier, this.#local, this.#options, this.#errno);
     if (companion === null) {
       this.#end(this.#errno.value, null);
       return;
@@ -94,8 +103,10 @@ export class ConnectAttempt {
   }
 
   #established(): void {
-    const { socket, handle } = this.#companion!;
+    const companion = this.#companion!;
+    const { socket, handle } = companion;
     this.#companion = null;
+    this.#services.companions.delete(companion);
     const connection = new Connection(this.#services, this.#carrier, socket, handle, true, this.#local, this.#remote);
     this.#connection = connection;
     connection.negotiate({
@@ -116,6 +127,7 @@ export class ConnectAttempt {
     this.#event.onset = null;
     if (this.#companion === null) return;
     const { socket } = this.#companion;
+    this.#services.companions.delete(this.#companion);
     this.#companion = null;
     this.#carrier.provider.table.WSPCloseSocket(socket, this.#errno);
   }

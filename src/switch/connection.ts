@@ -5,31 +5,27 @@
  * into a posted buffer. Nothing is allocated for a message except the Buffer that the program receives.
  */
 
-import { Session, type SessionOffer, type SessionOwner, type SessionWire } from '../session/index.js';
+import { HEADER_SIZE, Session, type SessionOwner, type SessionWire } from '../session/index.js';
 import {
   type Out,
-  OVERLAPPED_POLL,
-  type ProviderMemoryExtension,
   type ProviderSocket,
   type SOCKADDR,
+  WSA_IO_PENDING,
   WSA_OPERATION_ABORTED,
   type WSABUF,
   WSAECONNABORTED,
   WSAECONNRESET,
   WSAENOBUFS,
-  WSAOVERLAPPED,
+  type WSAOVERLAPPED,
   type WSPPROC_TABLE,
-  WSS_OPERATION_IN_PROGRESS,
 } from '../spi/index.js';
 import type { ConnectionEvents, SanConnection } from './face.js';
 import type { Negotiating } from './negotiation-timeouts.js';
-import type { ReceiveBuffer } from './receive-buffers.js';
+import { RegisteredMemory } from './registered-memory.js';
 import type { Carrier, Services } from './services.js';
+import type { ReceiveBuffer, TransferMemory } from './transfer-memory.js';
 import type { CompletionTarget, Handle } from './upcalls.js';
 import type { WaitingWriter } from './waiting-writes.js';
-
-/** Receive buffers that each side posts at first and once a connection is busy, and bytes of payload that each takes. */
-export const OFFER: SessionOffer = { postedBuffers: 8, postedBuffersMax: 32, payloadSize: 16384 };
 
 /** Small payloads are copied out, so that a program that keeps one does not keep the buffers around it. */
 const copyMax = 4096;
@@ -57,7 +53,7 @@ export class Connection
   readonly #services: Services;
   readonly #carrier: Carrier;
   readonly #table: WSPPROC_TABLE;
-  readonly #memory: ProviderMemoryExtension;
+  readonly #memory: TransferMemory;
   readonly #socket: ProviderSocket;
   readonly #session: Session;
   readonly #initiator: boolean;
@@ -80,14 +76,17 @@ export class Connection
     this.#services = services;
     this.#carrier = carrier;
     this.#table = carrier.provider.table;
-    this.#memory = carrier.provider.extensions.providerMemory!;
+    const { offer } = carrier;
+    this.#memory =
+      carrier.memory ??
+      new RegisteredMemory(carrier.provider, socket, HEADER_SIZE + offer.payloadSize, offer.postedBuffersMax);
     this.#errno = carrier.errno;
     this.#socket = socket;
     this.#initiator = initiator;
     this.provider = carrier.provider.name;
     this.localAddress = local;
     this.peerAddress = peer;
-    this.#session = new Session(this, this, { offer: OFFER, initiator, copyMax, gatherMax, acceptMax });
+    this.#session = new Session(this, this, { offer, initiator, copyMax, gatherMax, acceptMax });
     handle.target = this;
     services.connections.add(this);
   }
@@ -96,18 +95,20 @@ export class Connection
   negotiate(handler: NegotiationHandler): void {
     this.#negotiation = handler;
     this.#services.negotiationTimeouts.add(this);
-    for (let i = 0; i < OFFER.postedBuffers; i++) {
-      const buffer = this.#carrier.buffers.take();
-      if (buffer === null) {
-        this.#services.scheduler.soon(() => this.#negotiationFailed(WSAENOBUFS));
-        return;
-      }
-      this.#post(buffer);
+    const { postedBuffers } = this.#carrier.offer;
+    if (this.postMore(postedBuffers) < postedBuffers) {
+      this.#services.scheduler.soon(() => this.#negotiationFailed(WSAENOBUFS));
+      return;
     }
     if (this.#initiator) {
       this.#session.start();
-      this.#services.trace?.('negotiation sent', this.provider, this.#socket, `${OFFER.postedBuffers} buffers posted`);
+      this.#traceNegotiation();
     }
+  }
+
+  #traceNegotiation(): void {
+    const posted = this.#carrier.offer.postedBuffers;
+    this.#services.trace?.('negotiation sent', this.provider, this.#socket, `${posted} buffers posted`);
   }
 
   negotiationExpired(): void {
@@ -170,17 +171,20 @@ export class Connection
   // ---- the session's wire
 
   getSendBuffer(length: number): WSABUF | null {
-    return this.#memory.WSPGetSendBuffer(this.#socket, length, this.#sendBuffer, this.#errno) === 0
-      ? this.#sendBuffer
-      : null;
+    const error = this.#memory.getSendBuffer(this.#socket, length, this.#sendBuffer);
+    if (error === 0) return this.#sendBuffer;
+    this.#lose(error);
+    return null;
   }
 
   send(length: number): void {
     this.#sendBuffer.len = length;
-    const overlapped = this.#carrier.sendOverlapped;
-    this.#table.WSPSend(this.#socket, this.#sendList, 1, null, 0, overlapped, null, null, this.#errno);
-    // Almost every send is done when WSPSend returns, and its record can be used again; others keep theirs (WSD-OVL-7).
-    if (overlapped.Internal === WSS_OPERATION_IN_PROGRESS) this.#carrier.sendOverlapped = pollOverlapped();
+    const overlapped = this.#memory.sendOverlapped;
+    if (this.#table.WSPSend(this.#socket, this.#sendList, 1, null, 0, overlapped, null, null, this.#errno) === 0)
+      return;
+    // Almost every send is done when WSPSend returns, and its record can be used again; others keep theirs.
+    if (this.#errno.value === WSA_IO_PENDING) this.#memory.sendPending();
+    else this.#lose(this.#errno.value);
   }
 
   repost(buffer: WSABUF): void {
@@ -189,7 +193,7 @@ export class Connection
 
   postMore(count: number): number {
     for (let i = 0; i < count; i++) {
-      const buffer = this.#carrier.buffers.take();
+      const buffer = this.#memory.takeReceive();
       if (buffer === null) return i;
       this.#post(buffer);
     }
@@ -197,27 +201,66 @@ export class Connection
   }
 
   replaceMemory(buffer: WSABUF): boolean {
-    return this.#carrier.buffers.replaceMemory(buffer);
+    return this.#memory.replaceMemory(buffer);
   }
 
   #post(buffer: ReceiveBuffer): void {
-    this.#table.WSPRecv(this.#socket, buffer.list, 1, null, this.#carrier.flags, buffer, null, null, this.#errno);
-    // Anything but pending means that the operation will never be completed (WSD-OVL-6).
-    if (buffer.Internal !== WSS_OPERATION_IN_PROGRESS) this.#carrier.buffers.give(buffer);
+    this.#posting = true;
+    const result = this.#table.WSPRecv(
+      this.#socket,
+      buffer.list,
+      1,
+      null,
+      this.#carrier.flags,
+      buffer,
+      null,
+      null,
+      this.#errno,
+    );
+    this.#posting = false;
+    if (result === 0 || this.#errno.value === WSA_IO_PENDING) return;
+    // The operation will never be completed (WSD-OVL-6), and the peer counts on the buffer.
+    this.#memory.giveReceive(buffer);
+    this.#lose(this.#errno.value);
   }
 
   // ---- completions
 
+  #posting = false;
+  /** Completions that came inside WSPRecv (WSD-OVL-5), where the session cannot take them, and what came after them. */
+  #early: [overlapped: WSAOVERLAPPED, wsaError: number, bytes: number][] | null = null;
+
   completed(overlapped: WSAOVERLAPPED, wsaError: number, bytes: number): void {
-    const buffer = overlapped as ReceiveBuffer;
+    if (this.#posting || this.#early !== null) {
+      if (this.#early === null) {
+        this.#early = [];
+        this.#services.scheduler.next(() => this.#completeEarly());
+      }
+      this.#early.push([overlapped, wsaError, bytes]);
+      return;
+    }
+    this.#complete(overlapped as ReceiveBuffer, wsaError, bytes);
+  }
+
+  #completeEarly(): void {
+    const early = this.#early ?? [];
+    this.#early = null;
+    for (const [overlapped, wsaError, bytes] of early) this.#complete(overlapped as ReceiveBuffer, wsaError, bytes);
+  }
+
+  #complete(buffer: ReceiveBuffer, wsaError: number, bytes: number): void {
     if (wsaError === 0) {
       this.#session.receive(buffer, bytes);
       return;
     }
-    this.#carrier.buffers.give(buffer);
-    if (this.#lost || wsaError === WSA_OPERATION_ABORTED) return;
+    this.#memory.giveReceive(buffer);
+    if (wsaError !== WSA_OPERATION_ABORTED) this.#lose(wsaError);
+  }
+
+  /** Other completions may follow in the same call, so what a loss means is settled after it. */
+  #lose(wsaError: number): void {
+    if (this.#lost || !this.#companionOpen) return;
     this.#lost = true;
-    // Other completions follow in the same call, so what they mean is settled after it.
     this.#services.scheduler.soon(() => this.#settleLoss(wsaError));
   }
 
@@ -237,6 +280,7 @@ export class Connection
     this.#services.connections.delete(this);
     this.#services.waitingWrites.remove(this);
     if (this.#negotiation !== null) this.#services.negotiationTimeouts.remove(this);
+    this.#memory.release();
     this.#table.WSPCloseSocket(this.#socket, this.#errno);
     this.onClosed?.();
     this.onClosed = null;
@@ -249,8 +293,7 @@ export class Connection
     const { trace } = this.#services;
     if (trace !== null) {
       trace('negotiation received', this.provider, this.#socket, '');
-      if (!this.#initiator)
-        trace('negotiation sent', this.provider, this.#socket, `${OFFER.postedBuffers} buffers posted`);
+      if (!this.#initiator) this.#traceNegotiation();
       this.#traceData = true;
     }
     const handler = this.#negotiation;
@@ -319,11 +362,4 @@ export class Connection
     this.#deferred = null;
     for (const [done, wsaError] of deferred) done(wsaError);
   }
-}
-
-/** A record for sends, whose outcome nobody needs to be told (WSD-OVL-7). */
-export function pollOverlapped(): WSAOVERLAPPED {
-  const overlapped = new WSAOVERLAPPED();
-  overlapped.hEvent = OVERLAPPED_POLL;
-  return overlapped;
 }

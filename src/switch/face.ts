@@ -58,7 +58,11 @@ export interface SanConnection {
 
 /** Who accepts SAN connections of a listening socket. */
 export interface AcceptHandler {
-  /** CF_ACCEPT, CF_REJECT or CF_DEFER, in the call stack of the provider's WSPAccept (WSD-ACC-8). Must not throw or wait. */
+  /**
+   * CF_ACCEPT, CF_REJECT or CF_DEFER, in the call stack of the provider's WSPAccept (WSD-ACC-8). Must not throw or wait.
+   * Anything else refuses. After CF_DEFER the request stays first, and is asked about again by `acceptDeferred` and
+   * whenever another one arrives.
+   */
   condition(caller: SOCKADDR, callee: SOCKADDR): number;
   /** The session is negotiated. The connection does not deliver before its `readStart`. */
   accepted(connection: SanConnection): void;
@@ -81,8 +85,13 @@ export interface SwitchSocket {
   /**
    * WSD-LSN-1: TCP/IP's WSPListen first; if that succeeds, SAN providers that serve the bound address join. Returns the
    * status of the TCP/IP listen (0, or a negative errno of libuv). `reason` tells afterwards whether a SAN listens.
+   * `sanBacklog`: requests that wait on each SAN before more are refused (WSD-LSN-8); SOMAXCONN by default.
    */
-  listen(backlog: number, handler: AcceptHandler): number;
+  listen(backlog: number, handler: AcceptHandler, sanBacklog?: number): number;
+  /** Asks the condition function again about the requests for which it said CF_DEFER, if they still wait (WSD-ACC-10). */
+  acceptDeferred(): void;
+  /** Remembers an option for companions made from now on, if a provider can have it (WSD-SOC-17). `value`: 32 bits. */
+  setOption(level: number, name: number, value: number): void;
   /** SAN first where the routing table knows the destination, then TCP/IP (WSD-CON-1 to WSD-CON-19). */
   connect(remote: SOCKADDR, handler: ConnectHandler): void;
   /** Ends listening on every SAN, or cancels a pending connect (WSD-CON-22). The TCP/IP socket stays the caller's to close. */

@@ -10,11 +10,13 @@ import {
   type Out,
   type SOCKADDR,
   WSANETWORKEVENTS,
+  WSATRY_AGAIN,
 } from '../spi/index.js';
-import { type Companion, makeCompanion } from './companion.js';
+import { makeCompanion, type SocketOption } from './companion.js';
 import { Connection } from './connection.js';
 import type { AcceptHandler } from './face.js';
-import type { Carrier, Services } from './services.js';
+import { Question } from './question.js';
+import type { Carrier, Companion, Services } from './services.js';
 
 export class SanListener {
   readonly #services: Services;
@@ -25,9 +27,14 @@ export class SanListener {
   readonly #event = new EventObject();
   readonly #events = new WSANETWORKEVENTS();
   readonly #errno: Out<number> = { value: 0 };
+  readonly #question = new Question((caller, callee) =>
+    this.#closed ? CF_REJECT : this.#handler.condition(this.#asFamily(caller), this.#asFamily(callee)),
+  );
   /** Accepted connections that still negotiate. */
   readonly #negotiating = new Set<Connection>();
   #closed = false;
+  /** The program has not decided on the first request. */
+  #deferred = false;
 
   private constructor(
     services: Services,
@@ -41,7 +48,7 @@ export class SanListener {
     this.#companion = companion;
     this.#local = local;
     this.#handler = handler;
-    this.#event.onset = () => services.scheduler.next(() => this.#acceptOne());
+    this.#event.onset = () => services.scheduler.next(() => this.#signalled());
   }
 
   /** WSPSocket, WSPBind, WSPListen, WSPEventSelect(FD_ACCEPT), in this order (WSD-LSN-2 to WSD-LSN-4). Null if one fails (WSD-LSN-14). */
@@ -50,10 +57,11 @@ export class SanListener {
     carrier: Carrier,
     local: SOCKADDR,
     backlog: number,
+    options: readonly SocketOption[],
     handler: AcceptHandler,
   ): SanListener | null {
     const errno: Out<number> = { value: 0 };
-    const companion = makeCompanion(services, carrier, local, errno);
+    const companion = makeCompanion(services, carrier, local, options, errno);
     if (companion === null) return null;
     const { table } = carrier.provider;
     const listener = new SanListener(services, carrier, companion, local, handler);
@@ -68,36 +76,52 @@ export class SanListener {
   }
 
   /** FD_ACCEPT is signalled: WSPEnumNetworkEvents, then WSPAccept (WSD-ACC-5, WSD-ACC-6). */
-  #acceptOne(): void {
+  #signalled(): void {
     if (this.#closed) return;
     const { table } = this.#carrier.provider;
-    const { socket } = this.#companion;
-    if (table.WSPEnumNetworkEvents(socket, this.#event, this.#events, this.#errno) !== 0) return;
-    if ((this.#events.lNetworkEvents & FD_ACCEPT) === 0) return;
+    if (table.WSPEnumNetworkEvents(this.#companion.socket, this.#event, this.#events, this.#errno) !== 0) return;
+    if ((this.#events.lNetworkEvents & FD_ACCEPT) !== 0) this.#accept();
+  }
+
+  /** The program can decide now: what it has deferred is asked about again (WSD-ACC-10). */
+  acceptDeferred(): void {
+    if (!this.#deferred || this.#closed) return;
+    this.#deferred = false;
+    this.#accept();
+  }
+
+  #accept(): void {
+    const { table } = this.#carrier.provider;
     const peer: SOCKADDR = { sa_family: AF_INET, address: '', port: 0 };
-    let called = this.#local;
+    const question = this.#question;
+    // From inside the condition function: the request that it decides on is the first.
+    if (question.isAsking) return;
+    question.begin();
     const accepted = table.WSPAccept(
-      socket,
+      this.#companion.socket,
       peer,
       { value: 28 },
-      (caller, _callerData, _sqos, _gqos, callee) => {
-        called = callee;
-        return this.#closed ? CF_REJECT : this.#handler.condition(this.#asFamily(caller), this.#asFamily(callee));
-      },
+      question.condition,
       null,
       this.#errno,
     );
     const handle = this.#services.upcalls.takeCreated();
+    const error = accepted === INVALID_SOCKET ? this.#errno.value : 0;
+    if (!question.answeredFor(error)) {
+      // A provider that does not ask, or does not heed the answer, cannot be trusted with the connection (DESIGN: 6).
+      this.#services.count('provider-error');
+      if (accepted !== INVALID_SOCKET) table.WSPCloseSocket(accepted, this.#errno);
+      return;
+    }
+    if (error === WSATRY_AGAIN) this.#deferred = true;
     if (accepted === INVALID_SOCKET || handle === null) return;
-    const connection = new Connection(
-      this.#services,
-      this.#carrier,
-      accepted,
-      handle,
-      false,
-      this.#asFamily(called),
-      this.#asFamily(peer),
+    const local = this.#asFamily(question.callee ?? this.#local);
+    this.#negotiate(
+      new Connection(this.#services, this.#carrier, accepted, handle, false, local, this.#asFamily(peer)),
     );
+  }
+
+  #negotiate(connection: Connection): void {
     this.#negotiating.add(connection);
     connection.negotiate({
       negotiated: () => {
@@ -123,6 +147,7 @@ export class SanListener {
     if (this.#closed) return;
     this.#closed = true;
     this.#event.onset = null;
+    this.#services.companions.delete(this.#companion);
     this.#carrier.provider.table.WSPCloseSocket(this.#companion.socket, this.#errno);
     for (const connection of this.#negotiating) connection.reset();
     this.#negotiating.clear();

@@ -8,6 +8,7 @@ import {
   type Out,
   ProviderDiagnosticsGuid,
   ProviderMemoryGuid,
+  type ProviderSocket,
   type SanServiceProvider,
   SIO_ADDRESS_LIST_QUERY,
   SIO_GET_EXTENSION_FUNCTION_POINTER,
@@ -75,19 +76,14 @@ function useHelperSocket(
   table: WSPPROC_TABLE,
   errno: Out<number>,
 ): StartedProvider | StartFailure {
-  const helper = table.WSPSocket(AF_INET, SOCK_STREAM, IPPROTO_TCP, null, 0, WSA_FLAG_OVERLAPPED, errno);
-  if (helper === INVALID_SOCKET) return { wsaError: errno.value, missing: null };
+  const helper = helperSocket(table, errno);
+  if (helper === null) return { wsaError: errno.value, missing: null };
   try {
-    const returned: Out<number> = { value: 0 };
-    const list: Out<unknown> = { value: null };
-    const query = (size: number) =>
-      table.WSPIoctl(helper, SIO_ADDRESS_LIST_QUERY, null, 0, list, size, returned, null, null, null, errno);
-    // The first call learns the size (WSD-TBL-3).
-    if (query(0) !== 0 && (errno.value !== WSAEFAULT || query(returned.value) !== 0)) {
-      return { wsaError: errno.value, missing: null };
-    }
+    const addresses = addressList(table, helper, errno);
+    if (addresses === null) return { wsaError: errno.value, missing: null };
     const fetch = (guid: string): unknown => {
       const pointer: Out<unknown> = { value: null };
+      const returned: Out<number> = { value: 0 };
       const result = table.WSPIoctl(
         helper,
         SIO_GET_EXTENSION_FUNCTION_POINTER,
@@ -112,12 +108,40 @@ function useHelperSocket(
       catalogEntryId: provider.protocolInfo.dwCatalogEntryId,
       table,
       extensions,
-      addresses: (list.value as SOCKET_ADDRESS_LIST).Address,
+      addresses,
       messageSizeMax: limited ? size.value : Number.POSITIVE_INFINITY,
     };
   } finally {
     table.WSPCloseSocket(helper, errno);
   }
+}
+
+function helperSocket(table: WSPPROC_TABLE, errno: Out<number>): ProviderSocket | null {
+  const socket = table.WSPSocket(AF_INET, SOCK_STREAM, IPPROTO_TCP, null, 0, WSA_FLAG_OVERLAPPED, errno);
+  return socket === INVALID_SOCKET ? null : socket;
+}
+
+/** The addresses that a provider serves, by a helper socket (WSD-INI-11, WSD-TBL-1); null with the error. */
+export function queryAddresses(table: WSPPROC_TABLE, errno: Out<number>): readonly SOCKET_ADDRESS[] | null {
+  const helper = helperSocket(table, errno);
+  if (helper === null) return null;
+  const addresses = addressList(table, helper, errno);
+  table.WSPCloseSocket(helper, { value: 0 });
+  return addresses;
+}
+
+function addressList(
+  table: WSPPROC_TABLE,
+  helper: ProviderSocket,
+  errno: Out<number>,
+): readonly SOCKET_ADDRESS[] | null {
+  const returned: Out<number> = { value: 0 };
+  const list: Out<unknown> = { value: null };
+  const query = (size: number) =>
+    table.WSPIoctl(helper, SIO_ADDRESS_LIST_QUERY, null, 0, list, size, returned, null, null, null, errno);
+  // The first call learns the size (WSD-TBL-3).
+  if (query(0) !== 0 && (errno.value !== WSAEFAULT || query(returned.value) !== 0)) return null;
+  return (list.value as SOCKET_ADDRESS_LIST).Address;
 }
 
 /** All extensions, or the GUID of a mandatory one that is missing (WSD-INI-13, WSD-INI-14). */

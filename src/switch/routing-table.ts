@@ -8,11 +8,19 @@ interface Route<T> {
   readonly prefix: number;
   readonly subnet: BlockList;
   readonly provider: T;
+  /** The provider's address in the subnet. */
+  readonly address: SOCKADDR;
+}
+
+/** Who serves an address, and from which address of its own. */
+export interface Served<T> {
+  readonly provider: T;
+  readonly local: SOCKADDR;
 }
 
 export class RoutingTable<T> {
   readonly #routes: Route<T>[] = [];
-  readonly #cache = new Map<string, T | null>();
+  readonly #cache = new Map<string, Served<T> | null>();
 
   /** Adds the addresses of one provider; an entry without prefix length stands for itself alone. */
   add(provider: T, addresses: readonly SOCKET_ADDRESS[]): void {
@@ -21,23 +29,41 @@ export class RoutingTable<T> {
       const prefix = prefixLength ?? (family === 'ipv6' ? 128 : 32);
       const subnet = new BlockList();
       subnet.addSubnet(lpSockaddr.address, prefix, family);
-      this.#routes.push({ family, prefix, subnet, provider });
+      this.#routes.push({ family, prefix, subnet, provider, address: lpSockaddr });
     }
     this.#routes.sort((a, b) => b.prefix - a.prefix);
     this.#cache.clear();
   }
 
-  /** The provider for a destination or a bound local address, or null (WSD-TBL-5). */
+  clear(): void {
+    this.#routes.length = 0;
+    this.#cache.clear();
+  }
+
+  /** The provider for a bound local address, or null (WSD-TBL-5). */
   lookup(address: SOCKADDR): T | null {
-    let found = this.#cache.get(address.address);
+    return this.route(address)?.provider ?? null;
+  }
+
+  /**
+   * The provider for a destination with the local address to connect from, or null (WSD-CON-1, WSD-SOC-16). One's own
+   * address is reached from itself, as in the kernel.
+   */
+  route({ address }: SOCKADDR): Served<T> | null {
+    let found = this.#cache.get(address);
     if (found === undefined) {
-      const family = isIPv6(address.address) ? 'ipv6' : 'ipv4';
-      found =
-        this.#routes.find((route) => route.family === family && route.subnet.check(address.address, family))
-          ?.provider ?? null;
+      found = this.#find(address);
       if (this.#cache.size > 1024) this.#cache.clear();
-      this.#cache.set(address.address, found);
+      this.#cache.set(address, found);
     }
     return found;
+  }
+
+  #find(address: string): Served<T> | null {
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4';
+    const route = this.#routes.find((one) => one.family === family && one.subnet.check(address, family));
+    if (route === undefined) return null;
+    const own = this.#routes.find((one) => one.provider === route.provider && one.address.address === address);
+    return { provider: route.provider, local: (own ?? route).address };
   }
 }

@@ -2,24 +2,32 @@
 
 import type { Reason } from '../diagnostics/reasons.js';
 import type { TcpipProvider } from '../providers/tcpip/index.js';
-import type { Out, WSAOVERLAPPED } from '../spi/index.js';
+import type { SessionOffer } from '../session/index.js';
+import type { Out, ProviderSocket } from '../spi/index.js';
 import type { NegotiationTimeouts } from './negotiation-timeouts.js';
 import type { LocalPorts } from './ports.js';
+import type { ProviderMemory } from './provider-memory.js';
 import type { StartedProvider } from './provider-table.js';
-import type { ReceiveBuffers } from './receive-buffers.js';
 import type { RoutingTable } from './routing-table.js';
 import type { Scheduler } from './scheduler.js';
-import type { Upcalls } from './upcalls.js';
+import type { Handle, Upcalls } from './upcalls.js';
 import type { WaitingWrites } from './waiting-writes.js';
 
-/** A provider in use, with its receive buffers, and arguments that all its connections share because no call keeps them. */
+/** A provider in use, with its memory, and arguments that all its connections share because no call keeps them. */
 export interface Carrier {
   readonly provider: StartedProvider;
-  readonly buffers: ReceiveBuffers;
+  /** What this side offers on its connections. */
+  readonly offer: SessionOffer;
+  /** Null: the provider lends none, and each connection registers its own. */
+  readonly memory: ProviderMemory | null;
   readonly errno: Out<number>;
   readonly flags: Out<number>;
-  /** Record of a send in poll mode; replaced when a send stays pending. */
-  sendOverlapped: WSAOVERLAPPED;
+}
+
+/** A SAN socket that listens or connects for a socket of the program (WSD-SOC-6). */
+export interface Companion {
+  readonly socket: ProviderSocket;
+  readonly handle: Handle;
 }
 
 /** Told of steps of a session, for traces. */
@@ -42,8 +50,10 @@ export interface Services {
   readonly routes: RoutingTable<Carrier>;
   readonly waitingWrites: WaitingWrites;
   readonly negotiationTimeouts: NegotiationTimeouts;
-  /** All that have a companion. */
+  /** All established ones that have a companion. */
   readonly connections: Set<OpenConnection>;
+  /** Companions that listen or connect. */
+  readonly companions: Set<Companion>;
   readonly trace: SessionTrace | null;
   /** A fallback to TCP/IP is an error (decision 9). */
   readonly required: boolean;

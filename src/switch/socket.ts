@@ -2,11 +2,22 @@
 
 import type { Reason } from '../diagnostics/reasons.js';
 import type { TcpipSocket } from '../providers/tcpip/index.js';
-import { AF_INET, AF_INET6, type Out, type SOCKADDR, SOMAXCONN, WSAENETUNREACH } from '../spi/index.js';
-import { nameLength } from './companion.js';
+import {
+  AF_INET,
+  AF_INET6,
+  type Out,
+  SO_DEBUG,
+  SO_GROUP_PRIORITY,
+  type SOCKADDR,
+  SOL_SOCKET,
+  SOMAXCONN,
+  WSAENETUNREACH,
+} from '../spi/index.js';
+import { nameLength, type SocketOption } from './companion.js';
 import { ConnectAttempt } from './connecting.js';
 import type { AcceptHandler, ConnectHandler, SwitchSocket } from './face.js';
 import { SanListener } from './listening.js';
+import type { Served } from './routing-table.js';
 import type { Carrier, Services } from './services.js';
 
 /** Gives the services of a started switch, or why there are none. */
@@ -21,6 +32,9 @@ export interface SocketContext {
   count(reason: Reason): void;
 }
 
+/** Options that can be the provider's (section 16 of the digest); all others are the TCP/IP socket's alone. */
+const providerOptions: ReadonlySet<number> = new Set([SO_DEBUG, SO_GROUP_PRIORITY]);
+
 /** libuv's ENETDOWN: what a listen reports where SOCKETS_DIRECT_REQUIRE forbids a fallback. */
 const networkDown = -100;
 
@@ -29,6 +43,8 @@ export class Socket implements SwitchSocket {
   readonly #context: SocketContext;
   readonly #tcpip: TcpipSocket;
   #listeners: SanListener[] = [];
+  /** WSD-SOC-17: what the program has set, in order. */
+  #options: SocketOption[] = [];
   #attempt: ConnectAttempt | null = null;
   #port = 0;
   #ports: Services['ports'] | null = null;
@@ -40,14 +56,16 @@ export class Socket implements SwitchSocket {
 
   // ---- listening
 
-  listen(backlog: number, handler: AcceptHandler): number {
+  // TCP answers a burst beyond the backlog by silence, and the connector tries again; a SAN refuses at once (WSD-LSN-8). A
+  // program that chooses a backlog for TCP does not ask for that, so by default a SAN has room for bursts.
+  listen(backlog: number, handler: AcceptHandler, sanBacklog = SOMAXCONN): number {
     const errno: Out<number> = { value: 0 };
     if (this.#context.tcpip.WSPListen(this.#tcpip, backlog, errno) !== 0) return this.#tcpip.status;
-    this.#decide(this.#listenOnSan(handler));
+    this.#decide(this.#listenOnSan(sanBacklog, handler));
     return this.reason !== 'accelerated' && this.#context.required ? networkDown : 0;
   }
 
-  #listenOnSan(handler: AcceptHandler): Reason {
+  #listenOnSan(backlog: number, handler: AcceptHandler): Reason {
     const local = this.#context.tcpip.WSPGetSockName(this.#tcpip);
     if (local === null) return 'bound-elsewhere';
     if (this.#tcpip.ipv6Only) local.ipv6Only = true;
@@ -57,13 +75,21 @@ export class Socket implements SwitchSocket {
     if (typeof services === 'string') return services;
     const carriers: readonly (Carrier | null)[] = wildcard ? services.carriers : [services.routes.lookup(local)];
     for (const carrier of carriers) {
-      // TCP answers a burst beyond the backlog by silence, and the connector tries again; a SAN refuses at once
-      // (WSD-LSN-8). No program asked for that when it chose a backlog, so it gets room for bursts.
-      const listener = carrier && SanListener.open(services, carrier, local, SOMAXCONN, handler);
+      const listener = carrier && SanListener.open(services, carrier, local, backlog, this.#options, handler);
       if (listener) this.#listeners.push(listener);
     }
     if (this.#listeners.length > 0) return 'accelerated';
     return carriers.some((carrier) => carrier !== null) ? 'provider-error' : 'not-routed';
+  }
+
+  acceptDeferred(): void {
+    for (const listener of this.#listeners) listener.acceptDeferred();
+  }
+
+  setOption(level: number, name: number, value: number): void {
+    if (level !== SOL_SOCKET || !providerOptions.has(name)) return;
+    this.#options = this.#options.filter((option) => option.name !== name);
+    this.#options.push({ level, name, value });
   }
 
   // ---- connecting
@@ -78,17 +104,17 @@ export class Socket implements SwitchSocket {
       this.#fallBack(remote, handler, services);
       return;
     }
-    const carrier = services.routes.lookup(remote);
-    const local = carrier === null ? null : this.#localAddress(services, remote);
-    if (carrier === null || local === null) {
-      this.#fallBack(remote, handler, carrier === null ? 'not-routed' : 'bound-elsewhere');
+    const served = services.routes.route(remote);
+    const local = served === null ? null : this.#localAddress(services, remote, served);
+    if (served === null || local === null) {
+      this.#fallBack(remote, handler, served === null ? 'not-routed' : 'bound-elsewhere');
       return;
     }
     if (local.port === 0) {
       this.#fallBack(remote, handler, 'resources-exhausted');
       return;
     }
-    this.#attempt = new ConnectAttempt(services, carrier, local, remote, {
+    this.#attempt = new ConnectAttempt(services, served.provider, local, remote, this.#options, {
       connected: (connection) => {
         this.#attempt = null;
         const port = this.#port;
@@ -113,18 +139,17 @@ export class Socket implements SwitchSocket {
   }
 
   /** What the program bound, completed to a full address (WSD-SOC-14, WSD-SOC-15); null if it is bound elsewhere. */
-  #localAddress(services: Services, remote: SOCKADDR): SOCKADDR | null {
+  #localAddress(services: Services, remote: SOCKADDR, served: Served<Carrier>): SOCKADDR | null {
     const bound = this.#context.tcpip.WSPGetSockName(this.#tcpip);
-    let { address } = remote;
-    let port = bound?.port ?? 0;
+    let { address } = served.local;
+    let port = 0;
     if (bound !== null && bound.port !== 0) {
+      port = bound.port;
       const wildcard = bound.address === '0.0.0.0' || bound.address === '::';
-      if (!wildcard && bound.address !== remote.address) {
-        if (services.routes.lookup(bound) === null || bound.sa_family !== remote.sa_family) return null;
+      if (!wildcard) {
+        if (services.routes.lookup(bound) !== served.provider || bound.sa_family !== remote.sa_family) return null;
         address = bound.address;
       }
-    } else if (address.startsWith('127.') && remote.sa_family === AF_INET) {
-      address = '127.0.0.1';
     }
     if (port === 0) {
       port = services.ports.take();

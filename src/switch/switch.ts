@@ -2,20 +2,29 @@
 
 import type { Reason } from '../diagnostics/reasons.js';
 import type { TcpipProvider, TcpipSocket } from '../providers/tcpip/index.js';
-import { HEADER_SIZE } from '../session/index.js';
-import type { SanServiceProvider, SOCKADDR } from '../spi/index.js';
-import { OFFER, pollOverlapped } from './connection.js';
+import { HEADER_SIZE, PAYLOAD_SIZE_MIN, type SessionOffer } from '../session/index.js';
+import type { Out, SanServiceProvider, SOCKADDR } from '../spi/index.js';
 import type { SwitchSocket } from './face.js';
 import { NegotiationTimeouts } from './negotiation-timeouts.js';
 import { LocalPorts, type PortReservation } from './ports.js';
-import { isFailure, type StartFailure, startProvider } from './provider-table.js';
-import { ReceiveBuffers } from './receive-buffers.js';
+import { ProviderMemory } from './provider-memory.js';
+import { isFailure, queryAddresses, type StartedProvider, type StartFailure, startProvider } from './provider-table.js';
 import { RoutingTable } from './routing-table.js';
 import type { Scheduler } from './scheduler.js';
 import type { Carrier, Services, SessionTrace } from './services.js';
 import { Socket } from './socket.js';
 import { Upcalls } from './upcalls.js';
 import { WaitingWrites } from './waiting-writes.js';
+
+/** Receive buffers that each side posts at first and once a connection is busy, and bytes of payload that each takes. */
+const usualOffer: SessionOffer = { postedBuffers: 8, postedBuffersMax: 32, payloadSize: 16384 };
+
+/** What connections of a provider offer: no message is larger than it takes (WSD-LIM-2). Null if that is too little. */
+function offerOf({ messageSizeMax }: StartedProvider): SessionOffer | null {
+  // A multiple of 8, as every offset.
+  const payloadSize = Math.min(usualOffer.payloadSize, Math.floor((messageSizeMax - HEADER_SIZE) / 8) * 8);
+  return payloadSize < PAYLOAD_SIZE_MIN ? null : { ...usualOffer, payloadSize };
+}
 
 export interface SwitchOptions {
   readonly tcpip: TcpipProvider;
@@ -39,6 +48,7 @@ export class Switch {
   readonly #options: SwitchOptions;
   readonly #upcalls = new Upcalls();
   #services: Services | Reason | null = null;
+  #addressListVersion = 0;
 
   constructor(options: SwitchOptions) {
     this.#options = options;
@@ -68,10 +78,40 @@ export class Switch {
     } while (!expired());
   }
 
-  /** WSD-INI-1, WSD-INI-2. A provider that fails is left out, and the others go on (WSD-INI-18). */
+  /** At the first use; later the table of addresses is kept true. WSD-INI-1, WSD-INI-2. A provider that fails is left out, and the others go on (WSD-INI-18). */
   #start(): Services | Reason {
-    this.#services ??= this.#startProviders();
+    if (this.#services === null) this.#services = this.#startProviders();
+    else if (typeof this.#services !== 'string') this.#refreshRoutes(this.#services);
     return this.#services;
+  }
+
+  /** The TCP/IP provider tells of changes, also of addresses that a SAN serves; then all are asked (WSD-TBL-6, WSD-TBL-7). */
+  #refreshRoutes({ carriers, routes, upcalls }: Services): void {
+    const version = this.#options.tcpip.addressListVersion();
+    if (version === this.#addressListVersion) return;
+    this.#addressListVersion = version;
+    routes.clear();
+    for (const carrier of carriers) {
+      routes.add(carrier, queryAddresses(carrier.provider.table, carrier.errno) ?? []);
+      upcalls.takeCreated();
+    }
+  }
+
+  /**
+   * The program's WSPCleanup: TCP/IP's and that of every SAN provider (WSD-CLS-21). False, and nothing is done, while
+   * sockets of this switch still listen, connect or are connected; a later use starts the providers again.
+   */
+  cleanup(): boolean {
+    const services = this.#services;
+    const errno: Out<number> = { value: 0 };
+    if (services !== null && typeof services !== 'string') {
+      if (services.connections.size > 0 || services.companions.size > 0) return false;
+      for (const { provider } of services.carriers) provider.table.WSPCleanup(errno);
+      services.ports.close();
+    }
+    this.#options.tcpip.WSPCleanup(errno);
+    this.#services = null;
+    return true;
   }
 
   #startProviders(): Services | Reason {
@@ -79,7 +119,6 @@ export class Switch {
     const catalog = this.#options.providers();
     if (typeof catalog === 'string') return catalog;
     const carriers: Carrier[] = [];
-    const routes = new RoutingTable<Carrier>();
     let reason: Reason = 'no-provider';
     for (const provider of catalog) {
       const started = startProvider(provider, tcpip.protocolInfo, this.#upcalls.table);
@@ -88,19 +127,25 @@ export class Switch {
         reason = this.#options.startReason(provider, started);
         continue;
       }
+      const errno: Out<number> = { value: 0 };
+      const offer = offerOf(started);
+      if (offer === null) {
+        started.table.WSPCleanup(errno);
+        continue;
+      }
       const { providerMemory } = started.extensions;
-      if (providerMemory === null) continue;
-      const carrier: Carrier = {
+      carriers.push({
         provider: started,
-        buffers: new ReceiveBuffers(providerMemory, HEADER_SIZE + OFFER.payloadSize),
-        errno: { value: 0 },
+        offer,
+        memory: providerMemory && new ProviderMemory(providerMemory, HEADER_SIZE + offer.payloadSize),
+        errno,
         flags: { value: 0 },
-        sendOverlapped: pollOverlapped(),
-      };
-      carriers.push(carrier);
-      routes.add(carrier, started.addresses);
+      });
     }
     if (carriers.length === 0) return reason;
+    const routes = new RoutingTable<Carrier>();
+    for (const carrier of carriers) routes.add(carrier, carrier.provider.addresses);
+    this.#addressListVersion = tcpip.addressListVersion();
     return {
       scheduler,
       upcalls: this.#upcalls,
@@ -111,6 +156,7 @@ export class Switch {
       waitingWrites: new WaitingWrites(scheduler),
       negotiationTimeouts: new NegotiationTimeouts(scheduler),
       connections: new Set(),
+      companions: new Set(),
       trace,
       required,
       count,

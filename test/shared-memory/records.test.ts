@@ -72,11 +72,11 @@ test('a connect record of no known family is none', () => {
 
 test('WSD-TBL-2 the provider lists the loopback network and every address of the host', () => {
   const list = hostAddresses();
-  assert.ok(list.some(({ lpSockaddr, prefixLength }) => lpSockaddr.address === '127.0.0.0' && prefixLength === 8));
+  assert.ok(list.some(({ lpSockaddr, prefixLength }) => lpSockaddr.address === '127.0.0.1' && prefixLength === 8));
   for (const { lpSockaddr, iSockaddrLength, prefixLength } of list) {
     assert.equal(lpSockaddr.port, 0);
     assert.equal(iSockaddrLength, lpSockaddr.sa_family === AF_INET ? 16 : 28);
-    if (lpSockaddr.address !== '127.0.0.0') assert.equal(prefixLength, lpSockaddr.sa_family === AF_INET ? 32 : 128);
+    if (lpSockaddr.address !== '127.0.0.1') assert.equal(prefixLength, lpSockaddr.sa_family === AF_INET ? 32 : 128);
   }
 });
 

@@ -271,6 +271,10 @@ class FakeSwitchSocket implements SwitchSocket {
     return this.#tcp.status;
   }
 
+  acceptDeferred(): void {}
+
+  setOption(): void {}
+
   connect(remote: SOCKADDR, handler: ConnectHandler): void {
     const listener = [...listeners].find((candidate) => serves(candidate, remote));
     if (listener === undefined) {

@@ -8,7 +8,7 @@ import { addressBytes } from './records.js';
 /** The answer to SIO_ADDRESS_LIST_QUERY. Link-local IPv6 addresses are left out: they need a scope. */
 export function hostAddresses(): SOCKET_ADDRESS[] {
   const list: SOCKET_ADDRESS[] = [
-    { lpSockaddr: { sa_family: AF_INET, address: '127.0.0.0', port: 0 }, iSockaddrLength: 16, prefixLength: 8 },
+    { lpSockaddr: { sa_family: AF_INET, address: '127.0.0.1', port: 0 }, iSockaddrLength: 16, prefixLength: 8 },
   ];
   for (const entries of Object.values(networkInterfaces())) {
     for (const { address, family } of entries ?? []) {

@@ -27,6 +27,7 @@ import {
   XP1_GUARANTEED_ORDER,
   XP1_IFS_HANDLES,
 } from '../../spi/index.js';
+import { AddressList } from './address-list.js';
 import { toWsaError, UV_EINVAL } from './errno.js';
 import {
   type NativeAddress,
@@ -73,6 +74,15 @@ export interface TcpipProvider {
   /** Local address, or null while the socket has none. */
   WSPGetSockName(s: TcpipSocket): SOCKADDR | null;
   WSPCloseSocket(s: TcpipSocket, lpErrno: Out<number>): number;
+  /** Nothing is kept for the process, so this always succeeds. */
+  WSPCleanup(lpErrno: Out<number>): number;
+  /** True for an address of this host's interfaces. */
+  isOwnAddress(address: string): boolean;
+  /**
+   * Another number once the addresses of this host have changed: what SIO_ADDRESS_LIST_CHANGE tells (WSD-TBL-6). A change
+   * may show a second late.
+   */
+  addressListVersion(): number;
 }
 
 /** Catalog entry of Windows' own TCP/IP provider, which the documents' switch hands to SAN providers (WSD-INI-3). */
@@ -100,9 +110,11 @@ const protocolInfo: WSAPROTOCOL_INFO = Object.freeze({
 class Provider implements TcpipProvider {
   readonly protocolInfo = protocolInfo;
   readonly #native: NativeTcpFunctions;
+  readonly #addressList: AddressList;
 
-  constructor(native: NativeTcpFunctions) {
+  constructor(native: NativeTcpFunctions, now: () => number) {
     this.#native = native;
+    this.#addressList = new AddressList(now);
   }
 
   adopt(handle: NativeTcpHandle): TcpipSocket {
@@ -162,6 +174,19 @@ class Provider implements TcpipProvider {
     lpErrno.value = 0;
     return 0;
   }
+
+  WSPCleanup(lpErrno: Out<number>): number {
+    lpErrno.value = 0;
+    return 0;
+  }
+
+  isOwnAddress(address: string): boolean {
+    return this.#addressList.addresses.has(address);
+  }
+
+  addressListVersion(): number {
+    return this.#addressList.version;
+  }
 }
 
 function finish(s: TcpipSocket, lpErrno: Out<number>): number {
@@ -173,9 +198,9 @@ function forFamily(name: SOCKADDR, family: number): string {
   return family === AF_INET6 && name.sa_family === AF_INET ? `::ffff:${name.address}` : name.address;
 }
 
-/** The TCP/IP provider. Throws where the runtime has no native TCP handle: `nativeTcp()` tells before. */
-export function createTcpipProvider(): TcpipProvider {
+/** The TCP/IP provider. `now`: milliseconds, monotonic. Throws where the runtime has no native TCP handle: `nativeTcp()` tells before. */
+export function createTcpipProvider(now = () => performance.now()): TcpipProvider {
   const native = nativeTcp();
   if (native === null) throw new Error('The native TCP handle of Node.js is not available');
-  return new Provider(native.original);
+  return new Provider(native.original, now);
 }

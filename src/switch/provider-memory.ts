@@ -1,23 +1,24 @@
 /**
- * Posted receive buffers with their overlapped records. They are cut from slabs that all connections of a provider share,
- * and go back to a pool when their connection ends; a buffer whose memory was given to the program is cut anew.
+ * Buffers in memory of the provider (`ProviderMemoryExtension`). Receive buffers are cut from slabs that all connections of
+ * a provider share, and go back to a pool when their connection ends; a buffer whose memory was given to the program is cut
+ * anew.
  */
 
-import { type MemoryRegion, type Out, type ProviderMemoryExtension, type WSABUF, WSAOVERLAPPED } from '../spi/index.js';
-
-export class ReceiveBuffer extends WSAOVERLAPPED implements WSABUF {
-  len = 0;
-  buf!: MemoryRegion;
-  offset = 0;
-  /** The argument of WSPRecv. */
-  readonly list: readonly WSABUF[] = [this];
-}
+import {
+  type MemoryRegion,
+  type Out,
+  type ProviderMemoryExtension,
+  type ProviderSocket,
+  type WSABUF,
+  WSAENOBUFS,
+} from '../spi/index.js';
+import { pollOverlapped, ReceiveBuffer, type TransferMemory } from './transfer-memory.js';
 
 const slabSize = 2 * 1024 * 1024;
 /** Buffers that are kept for reuse. */
 const pooledMax = 4096;
 
-export class ReceiveBuffers {
+export class ProviderMemory implements TransferMemory {
   readonly #memory: ProviderMemoryExtension;
   readonly #size: number;
   readonly #stride: number;
@@ -25,8 +26,10 @@ export class ReceiveBuffers {
   #used = 0;
   readonly #pool: ReceiveBuffer[] = [];
   readonly #errno: Out<number> = { value: 0 };
+  /** All connections share it, because almost every send is done when WSPSend returns. */
+  sendOverlapped = pollOverlapped();
 
-  /** `size`: bytes of each buffer. */
+  /** `size`: bytes of each receive buffer. */
   constructor(memory: ProviderMemoryExtension, size: number) {
     this.#memory = memory;
     this.#size = size;
@@ -34,19 +37,17 @@ export class ReceiveBuffers {
     this.#stride = (size + 127) & ~63;
   }
 
-  /** Null if there is no memory. */
-  take(): ReceiveBuffer | null {
+  takeReceive(): ReceiveBuffer | null {
     const pooled = this.#pool.pop();
     if (pooled !== undefined) return pooled;
     const buffer = new ReceiveBuffer();
     return this.replaceMemory(buffer) ? buffer : null;
   }
 
-  give(buffer: ReceiveBuffer): void {
+  giveReceive(buffer: ReceiveBuffer): void {
     if (this.#pool.length < pooledMax) this.#pool.push(buffer);
   }
 
-  /** Puts fresh memory into the buffer; what it had belongs to somebody else from now on. */
   replaceMemory(buffer: WSABUF): boolean {
     if (this.#slab === null || this.#used + this.#stride > this.#slab.bytes.length) {
       this.#slab = this.#memory.WSPAllocateReceiveMemory(slabSize, this.#errno);
@@ -59,4 +60,16 @@ export class ReceiveBuffers {
     this.#used += this.#stride;
     return true;
   }
+
+  getSendBuffer(socket: ProviderSocket, length: number, buffer: WSABUF): number {
+    if (this.#memory.WSPGetSendBuffer(socket, length, buffer, this.#errno) === 0) return 0;
+    return this.#errno.value || WSAENOBUFS;
+  }
+
+  sendPending(): void {
+    this.sendOverlapped = pollOverlapped();
+  }
+
+  /** Nothing: the provider's memory is registered as long as somebody uses it. */
+  release(): void {}
 }

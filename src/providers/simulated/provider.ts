@@ -1,0 +1,501 @@
+/** The simulated SAN service provider, as it stands in the catalog, and its 17 functions. */
+
+import {
+  AF_INET,
+  AF_INET6,
+  BASE_PROTOCOL,
+  BIGENDIAN,
+  CF_ACCEPT,
+  CF_DEFER,
+  CF_REJECT,
+  FD_ACCEPT,
+  INVALID_SOCKET,
+  type InvalidSocket,
+  IPPROTO_TCP,
+  MEM_READ,
+  MEM_WRITE,
+  type Out,
+  PFL_HIDDEN,
+  type ProviderSocket,
+  type SanServiceProvider,
+  SECURITY_PROTOCOL_NONE,
+  SIO_ADDRESS_LIST_QUERY,
+  SIO_GET_EXTENSION_FUNCTION_POINTER,
+  SO_MAX_MSG_SIZE,
+  SOCK_STREAM,
+  type SOCKADDR,
+  type SOCKET_ADDRESS_LIST,
+  SOCKET_ERROR,
+  SOL_SOCKET,
+  WINSOCK_VERSION,
+  WSA_FLAG_OVERLAPPED,
+  WSA_IO_INCOMPLETE,
+  WSA_IO_PENDING,
+  WSAEADDRNOTAVAIL,
+  WSAEAFNOSUPPORT,
+  WSAEALREADY,
+  WSAECONNREFUSED,
+  WSAECONNRESET,
+  WSAEFAULT,
+  WSAEINVAL,
+  WSAEISCONN,
+  WSAEMSGSIZE,
+  WSAENOPROTOOPT,
+  WSAENOTSOCK,
+  WSAEOPNOTSUPP,
+  WSAEPROTONOSUPPORT,
+  WSAESOCKTNOSUPPORT,
+  WSAETIMEDOUT,
+  WSAEWOULDBLOCK,
+  WSANOTINITIALISED,
+  type WSAPROTOCOL_INFO,
+  WSATRY_AGAIN,
+  WSAVERNOTSUPPORTED,
+  type WSPPROC_TABLE,
+  type WSPUPCALLTABLEEX,
+  WSS_OPERATION_IN_PROGRESS,
+  XP1_GRACEFUL_CLOSE,
+  XP1_GUARANTEED_DELIVERY,
+  XP1_GUARANTEED_ORDER,
+  XP1_MESSAGE_ORIENTED,
+} from '../../spi/index.js';
+import { addressList, isAddress, isWildcard, type NicAddress, nicAddress, sockaddrSize } from './addresses.js';
+import { Connection, type ConnectionOptions } from './connection.js';
+import { type ExtensionHost, extensionFunction } from './extensions.js';
+import { Faults } from './faults.js';
+import { Listener } from './listener.js';
+import { ConnectRequest, Network, type Station, travelTime } from './network.js';
+import { SimulatedSocket } from './socket.js';
+import type { Process } from './world.js';
+
+export interface SimulatedOptions {
+  /** Default: `simulated`. */
+  readonly name: string;
+  /** Name of the SAN that joins the providers. Default: `san`. */
+  readonly network: string;
+  /** Addresses of the NICs with the bits of their subnets. Default: `10.1.0.1/24`. */
+  readonly addresses: readonly string[];
+  /** A sender is held back until a receive buffer is posted; else private buffers. Default: false. */
+  readonly flowControl: boolean;
+  /** Private buffers of 256 bytes for each connection. Default: 1. */
+  readonly privateBuffers: number;
+  /** Whether our ProviderMemory extension is offered. Default: true. */
+  readonly providerMemory: boolean;
+  /** Whether WSPRdmaRead is offered. Default: true. */
+  readonly rdmaRead: boolean;
+  /** Whether our ProviderDiagnostics extension is offered. Default: true. */
+  readonly diagnostics: boolean;
+  /** WSPSend is done when it returns; else always WSA_IO_PENDING. Default: true. */
+  readonly immediateSends: boolean;
+  /** Microseconds to the peer, and at most so many more. Default: 5 and 5. */
+  readonly latency: number;
+  readonly spread: number;
+  /** SO_MAX_MSG_SIZE in bytes. Default: 131072. */
+  readonly messageSizeMax: number;
+  /** Milliseconds that a connect may take. Default: 50. */
+  readonly connectBudget: number;
+  /** Default: none. */
+  readonly faults: Faults | null;
+}
+
+const defaults: SimulatedOptions = {
+  name: 'simulated',
+  network: 'san',
+  addresses: ['10.1.0.1/24'],
+  flowControl: false,
+  privateBuffers: 1,
+  providerMemory: true,
+  rdmaRead: true,
+  diagnostics: true,
+  immediateSends: true,
+  latency: 5,
+  spread: 5,
+  messageSizeMax: 131_072,
+  connectBudget: 50,
+  faults: null,
+};
+
+/** The provider of one process of a world. */
+export class SimulatedProvider implements SanServiceProvider, Station, ExtensionHost {
+  readonly name: string;
+  readonly protocolInfo: WSAPROTOCOL_INFO;
+  readonly process: Process;
+  readonly options: SimulatedOptions;
+  readonly faults: Faults;
+  readonly #network: Network;
+  readonly #nics: readonly NicAddress[];
+  readonly #connectionOptions: ConnectionOptions;
+  #starts = 0;
+  #upcalls: WSPUPCALLTABLEEX | null = null;
+  readonly #sockets = new Set<SimulatedSocket>();
+
+  constructor(process: Process, options: Partial<SimulatedOptions> = {}) {
+    this.process = process;
+    this.options = { ...defaults, ...options };
+    this.name = this.options.name;
+    this.faults = this.options.faults ?? new Faults(process.world);
+    this.#network = Network.of(process.world, this.options.network);
+    this.#nics = this.options.addresses.map(nicAddress);
+    this.#connectionOptions = { ...this.options, faults: this.faults };
+    this.protocolInfo = {
+      dwServiceFlags1: XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_MESSAGE_ORIENTED | XP1_GRACEFUL_CLOSE,
+      dwProviderFlags: PFL_HIDDEN,
+      ProviderId: '4E0B8D21-6C57-4A93-B1E8-52D7F3096A1C',
+      dwCatalogEntryId: 1004,
+      ProtocolChain: { ChainLen: BASE_PROTOCOL },
+      iVersion: 2,
+      iAddressFamily: AF_INET,
+      iMaxSockAddr: 28,
+      iMinSockAddr: 16,
+      iSocketType: SOCK_STREAM,
+      iProtocol: IPPROTO_TCP,
+      iProtocolMaxOffset: 0,
+      iNetworkByteOrder: BIGENDIAN,
+      iSecurityScheme: SECURITY_PROTOCOL_NONE,
+      dwMessageSize: this.options.messageSizeMax,
+      dwProviderReserved: 0,
+      szProtocol: 'Sockets Direct simulated',
+    };
+  }
+
+  get messageSizeMax(): number {
+    return this.options.messageSizeMax;
+  }
+  get rdmaRead(): boolean {
+    return this.options.rdmaRead;
+  }
+  get providerMemory(): boolean {
+    return this.options.providerMemory;
+  }
+  get diagnostics(): boolean {
+    return this.options.diagnostics;
+  }
+
+  /** Sockets that have not been closed. */
+  get sockets(): ReadonlySet<SimulatedSocket> {
+    return this.#sockets;
+  }
+
+  get listening(): SimulatedSocket[] {
+    return [...this.#sockets].filter(({ listener }) => listener !== null);
+  }
+
+  owns(address: string): boolean {
+    return this.#nics.some((nic) => nic.address === address);
+  }
+
+  readonly WSPStartupEx: SanServiceProvider['WSPStartupEx'] = (version, data, _protocolInfo, upcalls, table) => {
+    // Major version in the low byte (WSD-INI-6): anything below 2.2 is refused (WSD-INI-8).
+    const wanted = ((version & 0xff) << 8) | (version >> 8);
+    if (wanted < 0x0202) return WSAVERNOTSUPPORTED;
+    if (data === null || table === null) return WSAEFAULT;
+    if (this.#starts === 0) {
+      this.#upcalls = upcalls;
+      this.#network.attach(this);
+      this.process.onKilled.add(this.#killed);
+    }
+    this.#starts++;
+    data.wVersion = WINSOCK_VERSION;
+    data.wHighVersion = WINSOCK_VERSION;
+    data.szDescription = this.protocolInfo.szProtocol;
+    table.value = this.#table;
+    return 0;
+  };
+
+  /** The kernel and the NIC notice: peers are told, nobody of this process is. */
+  readonly #killed = (): void => {
+    this.#network.detach(this);
+    for (const socket of this.#sockets) {
+      socket.listener?.close('peer-gone');
+      socket.connection?.processKilled();
+    }
+    this.#sockets.clear();
+  };
+
+  check(s: ProviderSocket | InvalidSocket, lpErrno: Out<number>): SimulatedSocket | null {
+    if (s instanceof SimulatedSocket && s.process === this.process && this.#sockets.has(s) && !s.closed) return s;
+    lpErrno.value = WSAENOTSOCK;
+    return null;
+  }
+
+  #newSocket(family: number, lpErrno: Out<number>): SimulatedSocket | InvalidSocket {
+    const socket = new SimulatedSocket(this.process, this.#upcalls!, family);
+    lpErrno.value = this.faults.call('WPUCreateSocketHandle');
+    if (lpErrno.value !== 0) return INVALID_SOCKET;
+    const handle = this.#upcalls!.WPUCreateSocketHandle(this.protocolInfo.dwCatalogEntryId, socket, lpErrno);
+    if (handle === INVALID_SOCKET) return INVALID_SOCKET;
+    socket.switchHandle = handle;
+    this.#sockets.add(socket);
+    return socket;
+  }
+
+  #accept(
+    s: SimulatedSocket,
+    ...[addr, addrlen, condition, callbackData, lpErrno]: AcceptArguments
+  ): SimulatedSocket | InvalidSocket {
+    const fail = (error: number): InvalidSocket => {
+      lpErrno.value = error;
+      return INVALID_SOCKET;
+    };
+    if (s.listener === null) return fail(WSAEINVAL);
+    const request = s.listener.first;
+    if (request === null) return fail(WSAEWOULDBLOCK);
+    const { caller, callee } = request;
+    const size = sockaddrSize(caller.sa_family);
+    if (addrlen !== null && addrlen.value < size) return fail(WSAEFAULT);
+    const verdict =
+      condition === null ? CF_ACCEPT : condition(caller, null, null, null, callee, null, { value: 0 }, callbackData);
+    if (this.faults.withdraws()) this.#withdrawInCondition(request);
+    if (verdict === CF_DEFER) return fail(WSATRY_AGAIN);
+    s.listener?.remove(request);
+    const scarce = verdict === CF_ACCEPT ? this.faults.call('WSPAccept') : 0;
+    if (scarce !== 0) lpErrno.value = scarce;
+    const accepting = verdict === CF_ACCEPT && scarce === 0 ? this.#newSocket(s.family, lpErrno) : INVALID_SOCKET;
+    if (accepting === INVALID_SOCKET) {
+      const refused = verdict !== CF_ACCEPT;
+      request.refuse(refused ? 'refused' : 'resources-exhausted');
+      this.#announceNext(s);
+      return refused ? fail(verdict === CF_REJECT ? WSAECONNREFUSED : WSAEINVAL) : INVALID_SOCKET;
+    }
+    if (!request.accept()) {
+      // Withdrawn while the condition function was asked.
+      this.#forget(accepting, { value: 0 });
+      this.#announceNext(s);
+      return fail(WSAECONNRESET);
+    }
+    accepting.local = { ...callee };
+    accepting.remote = { ...caller };
+    accepting.connection = new Connection(accepting, this.#connectionOptions, false);
+    accepting.connection.accept(request.initiator);
+    if (addr !== null) Object.assign(addr, caller);
+    if (addrlen !== null) addrlen.value = size;
+    s.events.resetAccept();
+    this.#announceNext(s);
+    return accepting;
+  }
+
+  /** As if the connector's budget ended at this very moment. */
+  #withdrawInCondition(request: ConnectRequest): void {
+    if (!request.isPending) return;
+    this.process.world.mark('fault: withdrawn in the condition function');
+    request.initiator.expire();
+  }
+
+  /** WSD-ACC-18: without this the reset of WSD-ACC-17 could lose a wake-up. */
+  #announceNext(s: SimulatedSocket): void {
+    if (s.listener !== null && s.listener.first !== null) s.recordEvent(FD_ACCEPT, 0);
+  }
+
+  #forget(s: SimulatedSocket, lpErrno: Out<number>): void {
+    s.closed = true;
+    this.#sockets.delete(s);
+    s.registrations.clear();
+    s.rdma.clear();
+    this.#upcalls!.WPUCloseSocketHandle(s.switchHandle, lpErrno);
+  }
+
+  #bind(s: SimulatedSocket, name: SOCKADDR): number {
+    if (s.local !== null) return WSAEINVAL;
+    if (name.sa_family !== s.family || !isAddress(name)) return WSAEFAULT;
+    if (name.port <= 0 || name.port > 65535) return WSAEFAULT;
+    if (!isWildcard(name) && !this.owns(name.address)) return WSAEADDRNOTAVAIL;
+    const error = this.faults.call('WSPBind');
+    if (error === 0) s.local = { ...name };
+    return error;
+  }
+
+  #connect(s: SimulatedSocket, name: SOCKADDR): number {
+    if (s.listener !== null || s.local === null) return WSAEINVAL;
+    if (s.connecting) return WSAEALREADY;
+    if (s.connection !== null) return WSAEISCONN;
+    if (name.sa_family !== s.family) return WSAEAFNOSUPPORT;
+    if (!isAddress(name)) return WSAEFAULT;
+    if (name.port <= 0 || name.port > 65535) return WSAEADDRNOTAVAIL;
+    const scarce = this.faults.call('WSPConnect');
+    if (scarce !== 0) return scarce;
+    const { world } = this.process;
+    const outcome = this.faults.connectOutcome();
+    const reason = outcome === WSAETIMEDOUT ? 'peer-unreachable' : null;
+    if (outcome !== 0 && world.chance(0.5)) {
+      s.reason = reason;
+      return outcome;
+    }
+    s.remote = { ...name };
+    s.connecting = true;
+    const connection = new Connection(s, this.#connectionOptions, true);
+    s.connection = connection;
+    const answer = (arrive: () => void): void => {
+      world.schedule(arrive, travelTime(world, this.#connectionOptions));
+    };
+    const request = new ConnectRequest({ ...s.local }, s.remote, connection, answer);
+    connection.connect(request, () => {
+      if (outcome === 0) this.#network.arrive(request);
+      else if (request.withdraw()) connection.refused(outcome, reason);
+    });
+    s.stopTimer = this.process.schedule(() => connection.expire(), this.options.connectBudget * 1000);
+    return WSAEWOULDBLOCK;
+  }
+
+  #listen(s: SimulatedSocket, backlog: number): number {
+    if (s.local === null) return WSAEINVAL;
+    if (s.connection !== null || s.connecting) return WSAEISCONN;
+    const error = this.faults.call('WSPListen');
+    if (error !== 0) return error;
+    if (s.listener === null) s.listener = new Listener(backlog);
+    else s.listener.setBacklog(backlog);
+    return 0;
+  }
+
+  #close(s: SimulatedSocket, lpErrno: Out<number>): void {
+    // At once: those who are told of aborted operations may call again.
+    s.closed = true;
+    s.connecting = false;
+    s.stopTimer?.();
+    s.stopTimer = null;
+    const { listener } = s;
+    s.listener = null;
+    listener?.close('no-listener');
+    s.connection?.close();
+    this.#forget(s, lpErrno);
+  }
+
+  #cleanup(lpErrno: Out<number>): number {
+    if (this.#starts === 0) {
+      lpErrno.value = WSANOTINITIALISED;
+      return SOCKET_ERROR;
+    }
+    if (--this.#starts > 0) return 0;
+    for (const socket of [...this.#sockets]) this.#close(socket, lpErrno);
+    this.#network.detach(this);
+    this.process.onKilled.delete(this.#killed);
+    return 0;
+  }
+
+  readonly #table: WSPPROC_TABLE = {
+    WSPAccept: (s, addr, addrlen, condition, callbackData, lpErrno) => {
+      const socket = this.check(s, lpErrno);
+      return socket === null ? INVALID_SOCKET : this.#accept(socket, addr, addrlen, condition, callbackData, lpErrno);
+    },
+    WSPBind: (s, name, _namelen, lpErrno) => this.#result(s, lpErrno, (socket) => this.#bind(socket, name)),
+    WSPCleanup: (lpErrno) => this.#cleanup(lpErrno),
+    WSPCloseSocket: (s, lpErrno) =>
+      this.#result(s, lpErrno, (socket) => {
+        this.#close(socket, lpErrno);
+        return 0;
+      }),
+    WSPConnect: (s, name, _namelen, callerData, _calleeData, sqos, _gqos, lpErrno) =>
+      this.#result(s, lpErrno, (socket) =>
+        callerData !== null ? WSAEPROTONOSUPPORT : sqos !== null ? WSAEOPNOTSUPP : this.#connect(socket, name),
+      ),
+    WSPDuplicateSocket: (s, _processId, _protocolInfo, lpErrno) => this.#result(s, lpErrno, () => WSAEOPNOTSUPP),
+    WSPEnumNetworkEvents: (s, event, events, lpErrno) =>
+      this.#result(s, lpErrno, (socket) => {
+        socket.events.enumerate(event, events);
+        return 0;
+      }),
+    WSPEventSelect: (s, event, mask, lpErrno) =>
+      this.#result(s, lpErrno, (socket) => this.faults.call('WSPEventSelect') || socket.events.select(event, mask)),
+    WSPGetOverlappedResult: (s, overlapped, transferred, wait, flags, lpErrno) => {
+      if (this.check(s, lpErrno) === null) return false;
+      if (overlapped.Internal === WSS_OPERATION_IN_PROGRESS) {
+        // Waiting would block the loop that completes it; the switch only polls, as the real one does (WSD-OVL-18).
+        lpErrno.value = wait ? WSAEINVAL : WSA_IO_INCOMPLETE;
+        return false;
+      }
+      transferred.value = overlapped.InternalHigh;
+      flags.value = overlapped.Offset;
+      lpErrno.value = overlapped.OffsetHigh;
+      return overlapped.OffsetHigh === 0;
+    },
+    WSPGetQOSByName: (s, _name, _qos, lpErrno) => {
+      if (this.check(s, lpErrno) !== null) lpErrno.value = WSAEOPNOTSUPP;
+      return false;
+    },
+    WSPGetSockOpt: (s, level, name, value, length, lpErrno) =>
+      this.#result(s, lpErrno, () => {
+        if (level !== SOL_SOCKET || name !== SO_MAX_MSG_SIZE) return WSAENOPROTOOPT;
+        if (length.value < 4) return WSAEFAULT;
+        value.value = this.options.messageSizeMax;
+        length.value = 4;
+        return 0;
+      }),
+    WSPIoctl: (s, code, input, _inputSize, output, outputSize, returned, _overlapped, _routine, _thread, lpErrno) => {
+      // The socket may be invalid when an extension is asked for (WSD-INI-17).
+      if (code === SIO_GET_EXTENSION_FUNCTION_POINTER) {
+        const found = extensionFunction(String(input), this);
+        if (found === null || found === 'unsupported') {
+          lpErrno.value = found === null ? WSAEINVAL : WSAEOPNOTSUPP;
+          return SOCKET_ERROR;
+        }
+        output.value = found;
+        returned.value = 8;
+        return 0;
+      }
+      return this.#result(s, lpErrno, () => {
+        if (code !== SIO_ADDRESS_LIST_QUERY) return WSAEOPNOTSUPP;
+        const Address = addressList(this.#nics);
+        returned.value = 4 + Address.reduce((sum, { iSockaddrLength }) => sum + 16 + iSockaddrLength, 0);
+        if (outputSize < returned.value) return WSAEFAULT;
+        output.value = { iAddressCount: Address.length, Address } satisfies SOCKET_ADDRESS_LIST;
+        return 0;
+      });
+    },
+    WSPListen: (s, backlog, lpErrno) => this.#result(s, lpErrno, (socket) => this.#listen(socket, backlog)),
+    WSPRecv: (s, buffers, count, _received, _flags, overlapped, _routine, _thread, lpErrno) =>
+      this.#result(s, lpErrno, (socket) => {
+        const list = buffers.slice(0, count);
+        if (socket.dataError !== 0) return socket.dataError;
+        if (count < 1) return WSAEINVAL;
+        if (!list.every((one) => socket.registrations.covers(one, MEM_WRITE))) return WSAEFAULT;
+        const error = this.faults.call('WSPRecv');
+        if (error !== 0) return error;
+        socket.connection!.post(list, overlapped);
+        return WSA_IO_PENDING;
+      }),
+    WSPSend: (s, buffers, count, sent, _flags, overlapped, _routine, _thread, lpErrno) =>
+      this.#result(s, lpErrno, (socket) => {
+        const list = buffers.slice(0, count);
+        if (socket.dataError !== 0) return socket.dataError;
+        if (count < 1) return WSAEINVAL;
+        if (!list.every((one) => socket.registrations.covers(one, MEM_READ))) return WSAEFAULT;
+        const length = list.reduce((sum, { len }) => sum + len, 0);
+        if (length > this.options.messageSizeMax) return WSAEMSGSIZE;
+        const error = this.faults.call('WSPSend');
+        if (error !== 0) return error;
+        if (!socket.connection!.send(list, overlapped)) return WSA_IO_PENDING;
+        if (sent !== null) sent.value = length;
+        socket.complete(overlapped, 0, length);
+        return 0;
+      }),
+    WSPSetSockOpt: (s, _level, _name, _value, _length, lpErrno) => this.#result(s, lpErrno, () => WSAENOPROTOOPT),
+    WSPSocket: (af, type, protocol, _info, _group, flags, lpErrno) => {
+      let error = 0;
+      if (this.#starts === 0) error = WSANOTINITIALISED;
+      else if (af !== AF_INET && af !== AF_INET6) error = WSAEAFNOSUPPORT;
+      else if (type !== SOCK_STREAM) error = WSAESOCKTNOSUPPORT;
+      else if (protocol !== IPPROTO_TCP) error = WSAEPROTONOSUPPORT;
+      else if ((flags & WSA_FLAG_OVERLAPPED) === 0) error = WSAEINVAL;
+      else error = this.faults.call('WSPSocket');
+      if (error === 0) return this.#newSocket(af, lpErrno);
+      lpErrno.value = error;
+      return INVALID_SOCKET;
+    },
+  };
+
+  #result(s: ProviderSocket | InvalidSocket, lpErrno: Out<number>, body: (socket: SimulatedSocket) => number): number {
+    const socket = this.check(s, lpErrno);
+    if (socket === null) return SOCKET_ERROR;
+    const error = body(socket);
+    if (error === 0) return 0;
+    lpErrno.value = error;
+    return SOCKET_ERROR;
+  }
+}
+
+type AcceptArguments = [
+  addr: SOCKADDR | null,
+  addrlen: Out<number> | null,
+  condition: Parameters<WSPPROC_TABLE['WSPAccept']>[3],
+  callbackData: unknown,
+  lpErrno: Out<number>,
+];

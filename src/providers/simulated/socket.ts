@@ -1,0 +1,87 @@
+/** The record of a SAN socket: what the provider's own descriptor stands for (WSD-SOC-7 to WSD-SOC-9). */
+
+import {
+  FD_CONNECT,
+  type Out,
+  OVERLAPPED_POLL,
+  type ProviderSocket,
+  type SOCKADDR,
+  type SwitchHandle,
+  WSAENOTCONN,
+  type WSAOVERLAPPED,
+  type WSPUPCALLTABLEEX,
+} from '../../spi/index.js';
+import type { Connection } from './connection.js';
+import { NetworkEvents } from './events.js';
+import type { Listener } from './listener.js';
+import { RdmaRegistrations, Registrations } from './memory.js';
+import type { Process } from './world.js';
+
+export class SimulatedSocket implements ProviderSocket {
+  readonly #upcalls: WSPUPCALLTABLEEX;
+  switchHandle!: SwitchHandle;
+  readonly events: NetworkEvents;
+  readonly registrations: Registrations;
+  readonly rdma: RdmaRegistrations;
+  local: SOCKADDR | null = null;
+  remote: SOCKADDR | null = null;
+  listener: Listener | null = null;
+  connection: Connection | null = null;
+  /** A connect has been started and has not ended. */
+  connecting = false;
+  closed = false;
+  /** Reason code of the last failure. */
+  reason: string | null = null;
+  /** Ends the timer of the connect under way. */
+  stopTimer: (() => void) | null = null;
+  readonly #errno: Out<number> = { value: 0 };
+
+  constructor(
+    readonly process: Process,
+    upcalls: WSPUPCALLTABLEEX,
+    readonly family: number,
+  ) {
+    this.#upcalls = upcalls;
+    this.events = new NetworkEvents(upcalls);
+    this.registrations = new Registrations(process);
+    this.rdma = new RdmaRegistrations(process.world.random);
+  }
+
+  get spi(): 'ProviderSocket' {
+    return 'ProviderSocket';
+  }
+
+  /** Why a data call cannot be made; 0 if it can. */
+  get dataError(): number {
+    if (this.connection === null || this.connecting) return WSAENOTCONN;
+    return this.connection.isConnected ? 0 : this.connection.error || WSAENOTCONN;
+  }
+
+  /** Ends an operation, by an up-call or silently (WSD-OVL-8, WSD-OVL-10, WSD-OVL-14, WSD-OVL-16). */
+  complete(overlapped: WSAOVERLAPPED, error: number, bytes: number): void {
+    overlapped.Offset = 0;
+    overlapped.OffsetHigh = error;
+    if ((overlapped.hEvent & OVERLAPPED_POLL) === 0) {
+      this.#upcalls.WPUCompleteOverlappedRequest(this.switchHandle, overlapped, error, bytes, this.#errno);
+    } else {
+      overlapped.InternalHigh = bytes;
+      overlapped.Internal = error;
+    }
+  }
+
+  recordEvent(event: number, error: number): void {
+    if (!this.closed) this.events.record(event, error);
+  }
+
+  /** The connect that was under way has ended: 0, or a Winsock error with a reason code. */
+  connectEnded(error: number, reason: string | null): void {
+    if (!this.connecting) return;
+    this.connecting = false;
+    this.stopTimer?.();
+    this.stopTimer = null;
+    this.reason = reason;
+    // A failed attempt leaves nothing, so that another may follow.
+    if (error !== 0) this.connection = null;
+    this.recordEvent(FD_CONNECT, error);
+  }
+}
