@@ -72,6 +72,9 @@ test('WSD-CON-4 a provider that cannot make or bind a companion leaves the conne
   for (const [fn, error, expected] of [
     ['WSPSocket', WSAEMFILE, ['WSPSocket', 'tcpip WSPConnect']],
     ['WSPBind', WSAENOBUFS, ['WSPSocket', 'WSPBind', 'WSPCloseSocket', 'tcpip WSPConnect']],
+    // Final for a connect, and for nothing else.
+    ['WSPSocket', WSAECONNRESET, ['WSPSocket', 'tcpip WSPConnect']],
+    ['WSPEventSelect', WSAECONNRESET, ['WSPSocket', 'WSPBind', 'WSPCloseSocket', 'tcpip WSPConnect']],
   ] as const) {
     const { host } = started();
     host.tap.fail(fn, error);
