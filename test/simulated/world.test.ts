@@ -70,7 +70,10 @@ test('a stopped process goes on when it is resumed, with all that it has missed'
   process.schedule(() => order.push('missed'), 10);
   process.stop();
   world.schedule(() => process.resume(), 5000);
-  assert.equal(world.runUntil(() => order.length > 0), true);
+  assert.equal(
+    world.runUntil(() => order.length > 0),
+    true,
+  );
   assert.equal(world.now(), 5000);
 });
 
@@ -82,6 +85,9 @@ test('a killed process runs nothing any more', () => {
   process.scheduler.next(() => ran++);
   process.kill();
   process.scheduler.soon(() => ran++);
-  assert.equal(world.runUntil(() => ran > 0), false);
+  assert.equal(
+    world.runUntil(() => ran > 0),
+    false,
+  );
   assert.equal(world.marks.get('process-killed'), 1);
 });
