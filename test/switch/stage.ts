@@ -1,7 +1,8 @@
 /** Hosts on a simulated network, and the usual pair: one listens, one has connected. */
 
 import assert from 'node:assert/strict';
-import { type SimulatedOptions, SimulatedProvider } from '../../src/providers/simulated/provider.js';
+import { SimulatedProvider } from '../../src/providers/simulated/provider.js';
+import type { SimulatedOptions } from '../../src/providers/simulated/settings.js';
 import { type Process, World } from '../../src/providers/simulated/world.js';
 import type { SOCKADDR } from '../../src/spi/index.js';
 import type { SwitchOptions } from '../../src/switch/index.js';

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import type { Reason } from '../../src/diagnostics/reasons.js';
-import type { TcpipProvider, TcpipSocket } from '../../src/providers/tcpip/provider.js';
+import { createTcpipProvider, type TcpipProvider, type TcpipSocket } from '../../src/providers/tcpip/provider.js';
 import {
   AF_INET,
   AF_INET6,
@@ -13,7 +13,6 @@ import {
   SOCKET_ERROR,
   WSAECONNREFUSED,
   WSAEWOULDBLOCK,
-  type WSAPROTOCOL_INFO,
 } from '../../src/spi/index.js';
 import {
   type AcceptHandler,
@@ -29,29 +28,9 @@ export function at(address: string, port: number): SOCKADDR {
   return { sa_family: address.includes(':') ? AF_INET6 : AF_INET, address, port };
 }
 
-const tcpipInfo: WSAPROTOCOL_INFO = Object.freeze({
-  dwServiceFlags1: 0x66,
-  dwProviderFlags: 0,
-  ProviderId: 'E70F1AA0-AB8B-11CF-8CA3-00805F48A192',
-  dwCatalogEntryId: 1001,
-  ProtocolChain: { ChainLen: 1 },
-  iVersion: 0x0202,
-  iAddressFamily: AF_INET,
-  iMaxSockAddr: 16,
-  iMinSockAddr: 16,
-  iSocketType: 1,
-  iProtocol: 6,
-  iProtocolMaxOffset: 0,
-  iNetworkByteOrder: 0,
-  iSecurityScheme: 0,
-  dwMessageSize: 0,
-  dwProviderReserved: 0,
-  szProtocol: 'TCP/IP',
-});
-
 /** TCP/IP as the switch sees it: it says what it is told to say, and keeps a log. */
 export class Tcpip implements TcpipProvider {
-  readonly protocolInfo = tcpipInfo;
+  readonly protocolInfo = createTcpipProvider().protocolInfo;
   /** libuv's status of the next listens and connects. */
   listenStatus = 0;
   connectStatus = 0;
