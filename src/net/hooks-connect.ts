@@ -10,7 +10,7 @@ import { type Reason, reasons } from '../diagnostics/reasons.js';
 import { toUvErrno, UV_ECANCELED, UV_ECONNREFUSED } from '../providers/tcpip/errno.js';
 import type { NativeConnectRequest, NativeTcpHandle } from '../providers/tcpip/native.js';
 import { createTcpipProvider, type TcpipProvider, type TcpipSocket } from '../providers/tcpip/provider.js';
-import { AF_INET, AF_INET6, WSAECONNRESET } from '../spi/index.js';
+import { AF_INET, AF_INET6, WSAEALREADY, WSAECONNRESET } from '../spi/index.js';
 import type { ConnectHandler, SanConnection, SwitchSocket } from '../switch/face.js';
 import { destination } from './addresses.js';
 import { remember } from './connection-info.js';
@@ -234,6 +234,8 @@ export function hookConnect(gate: Gate): void {
     const remote = destination(family, address, Number(port));
     if (remote === null) return decline('ipv6-scoped');
     if (socket._handle !== null && tlsIsOn(socket._handle)) return decline('tls-over-connecting-socket');
+    // The kernel, too, knows only one connect at a time; and no provider is asked a second time (WSD-CON-20).
+    if (handle[pendingKey] instanceof PendingConnect) return toUvErrno(WSAEALREADY);
     const tcp = adopt(handle);
     tcp.request = request;
     tcp.family = family;

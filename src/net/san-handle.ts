@@ -10,7 +10,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { toUvErrno, UV_EBADF, UV_ECANCELED, UV_ECONNRESET, UV_ENOTCONN, UV_EPIPE } from '../providers/tcpip/errno.js';
 import type { NativeAddress, NativeTcpHandle } from '../providers/tcpip/native.js';
-import { AF_INET, AF_INET6, type SOCKADDR, WSAECONNABORTED, WSAECONNRESET } from '../spi/index.js';
+import { AF_INET, AF_INET6, type SOCKADDR, WSAECONNABORTED, WSAECONNRESET, WSAEISCONN } from '../spi/index.js';
 import type { SanConnection } from '../switch/face.js';
 import { bypassWrites, toBytes } from './bypass.js';
 import { inClosingPhase } from './closing.js';
@@ -199,6 +199,15 @@ function defineSanHandle(): SanHandleConstructor {
       if (this.closing) return UV_EBADF;
       writeName(out, this.connection.peerAddress, this.#family);
       return 0;
+    }
+
+    /** A connected socket is not connected again, and no provider is asked (WSD-CON-20). */
+    connect(): number {
+      return toUvErrno(WSAEISCONN);
+    }
+
+    connect6(): number {
+      return toUvErrno(WSAEISCONN);
     }
 
     setNoDelay(enable: boolean): number {

@@ -67,7 +67,7 @@ export class ConnectAttempt {
     const { table } = this.#carrier.provider;
     const companion = makeCompanion(this.#services, this.#carrier, this.#local, this.#options, this.#errno);
     if (companion === null) {
-      this.#end(this.#errno.value, null);
+      this.#giveUp(null);
       return;
     }
     this.#companion = companion;
@@ -75,7 +75,7 @@ export class ConnectAttempt {
     this.#event.onset = () => this.#services.scheduler.next(() => this.#signalled());
     // Selecting comes first, so that the connect is nonblocking (WSD-CON-5, WSD-CON-6).
     if (table.WSPEventSelect(socket, this.#event, FD_CONNECT, this.#errno) !== 0) {
-      this.#end(this.#errno.value, null);
+      this.#giveUp(null);
       return;
     }
     const result = table.WSPConnect(
@@ -115,12 +115,20 @@ export class ConnectAttempt {
     });
   }
 
-  /** The companion goes first, whatever comes then (WSD-CON-12). */
+  /** WSPConnect has failed. The companion goes first, whatever comes then (WSD-CON-12). */
   #end(wsaError: number, reason: string | null): void {
+    if (!isFinal(wsaError)) {
+      this.#giveUp(reason);
+      return;
+    }
     this.#closeCompanion();
-    const handler = this.#take();
-    if (isFinal(wsaError)) handler?.failed(wsaError, 'refused');
-    else handler?.fallBack((reason ?? 'provider-error') as Reason);
+    this.#take()?.failed(wsaError, 'refused');
+  }
+
+  /** No error of the setup is final, because nobody was asked for a connection (WSD-CON-4, WSD-SOC-18). */
+  #giveUp(reason: string | null): void {
+    this.#closeCompanion();
+    this.#take()?.fallBack((reason ?? 'provider-error') as Reason);
   }
 
   #closeCompanion(): void {

@@ -61,8 +61,8 @@ export class Connection
   #companionOpen = true;
   #lost = false;
   readonly #errno: Out<number>;
-  readonly #sendBuffer: WSABUF = { len: 0, buf: noMemory, offset: 0 };
-  readonly #sendList: readonly WSABUF[] = [this.#sendBuffer];
+  #sendBuffer: WSABUF = { len: 0, buf: noMemory, offset: 0 };
+  #sendList: readonly WSABUF[] = [this.#sendBuffer];
 
   constructor(
     services: Services,
@@ -183,8 +183,15 @@ export class Connection
     if (this.#table.WSPSend(this.#socket, this.#sendList, 1, null, 0, overlapped, null, null, this.#errno) === 0)
       return;
     // Almost every send is done when WSPSend returns, and its record can be used again; others keep theirs.
-    if (this.#errno.value === WSA_IO_PENDING) this.#memory.sendPending();
+    if (this.#errno.value === WSA_IO_PENDING) this.#sendPending();
     else this.#lose(this.#errno.value);
+  }
+
+  /** The provider keeps record, buffer and list until the send is done (WSD-XFR-28). */
+  #sendPending(): void {
+    this.#memory.sendPending();
+    this.#sendBuffer = { len: 0, buf: noMemory, offset: 0 };
+    this.#sendList = [this.#sendBuffer];
   }
 
   repost(buffer: WSABUF): void {

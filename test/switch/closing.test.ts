@@ -1,0 +1,135 @@
+/** How connections end, as their providers see it (section 14 of the digest). */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MEM_READ, MEM_WRITE } from '../../src/spi/index.js';
+import { Bench, type Knobs, type Pair, type SimulatedHost } from './stage.js';
+
+/** All that was asked about a socket after it was closed. */
+function afterClose({ log }: SimulatedHost, socket: object): readonly string[] {
+  const names = log.names(socket).filter((fn) => fn.startsWith('WSP'));
+  const closed = names.indexOf('WSPCloseSocket');
+  assert.ok(closed >= 0, 'it is closed');
+  return names.slice(closed + 1);
+}
+
+/** Ways in which a connection ends. */
+const endings: Readonly<Record<string, (pair: Pair, bench: Bench) => void>> = {
+  'both finish and close': ({ mine, theirs }) => {
+    for (const { connection } of [mine, theirs]) {
+      connection.shutdown(() => {});
+      connection.close();
+    }
+  },
+  'one closes, and the other one after it': ({ mine, theirs }, { stage }) => {
+    mine.connection.close();
+    stage.until(() => theirs.told.length > 0, 'it ends');
+    theirs.connection.close();
+  },
+  'a reset': ({ mine, theirs }) => {
+    mine.connection.reset();
+    theirs.connection.close();
+  },
+  'a reset with much unsent': ({ mine, theirs }) => {
+    mine.connection.write(Buffer.alloc(2_000_000), () => {});
+    mine.connection.reset();
+    theirs.connection.reset();
+  },
+  'the process of the peer dies': ({ mine }, { server, stage }) => {
+    server.process.kill();
+    stage.until(() => mine.told.length > 0, 'it is told');
+    mine.connection.close();
+  },
+};
+
+for (const [how, end] of Object.entries(endings)) {
+  test(`WSD-CLS-16 WSPCloseSocket comes once for each socket, and nothing is asked about it afterwards: ${how} [simulated]`, () => {
+    for (const providerMemory of [true, false]) {
+      for (const immediateSends of [true, false]) {
+        const bench = new Bench({ providerMemory, immediateSends });
+        const pair = bench.pair();
+        const [clientSocket, serverSocket] = [bench.clientSocket, bench.serverSocket];
+        end(pair, bench);
+        bench.stage.settle();
+        assert.deepEqual(afterClose(bench.client, clientSocket), []);
+        if (bench.server.process.isAlive) assert.deepEqual(afterClose(bench.server, serverSocket), []);
+      }
+    }
+  });
+}
+
+test('WSD-CLS-7 memory that no transfer uses is deregistered before WSPCloseSocket [simulated]', () => {
+  const knobs: readonly Knobs[] = [{ immediateSends: true }, { immediateSends: false }];
+  for (const sends of knobs) {
+    const bench = new Bench({ providerMemory: false, ...sends });
+    const { mine, theirs } = bench.pair();
+    mine.connection.write(Buffer.from('x'), () => {});
+    bench.stage.until(() => theirs.received.length > 0, 'it arrives');
+    bench.stage.settle();
+    const socket = bench.clientSocket;
+    mine.connection.reset();
+    const { log } = bench.client;
+    const registered = log.of('WSPRegisterMemory');
+    const steps = log.names(socket);
+    assert.ok(steps.indexOf('WSPDeregisterMemory') >= 0);
+    assert.ok(steps.lastIndexOf('WSPDeregisterMemory') < steps.indexOf('WSPCloseSocket'));
+    const released = log.of('WSPDeregisterMemory').map(({ args, result }) => {
+      assert.equal(result, 0, 'the provider agrees that nothing uses it');
+      return registered.find((call) => call.result === args[1])!.args[4];
+    });
+    // Receives are still posted, so their memory goes with the socket.
+    assert.deepEqual(released, [MEM_READ]);
+    assert.deepEqual(registered.map(({ args }) => args[4]).sort(), [MEM_READ, MEM_WRITE]);
+  }
+});
+
+test('WSD-CLS-6 what is unsent when the process ends is sent before it is gone [simulated]', () => {
+  const bench = new Bench();
+  const { mine, theirs } = bench.pair();
+  const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, i) => i * 31 + (i >> 8)));
+  mine.connection.write(bytes, () => {});
+  mine.connection.close();
+  const { world } = bench.stage;
+  const end = world.now() + 1_000_000;
+  bench.client.switch.endWithProcess(
+    () => {
+      world.step();
+      return false;
+    },
+    () => world.now() > end,
+  );
+  bench.client.process.kill();
+  bench.stage.settle();
+  assert.ok(theirs.bytes.equals(bytes));
+  assert.deepEqual(theirs.told, ['end']);
+});
+
+test('WSD-CLS-1 WSD-CLS-2 the end of sending is told in a message, and the socket stays open for the other direction [simulated]', () => {
+  const bench = new Bench();
+  const { mine, theirs } = bench.pair();
+  const sent = bench.client.log.of('WSPSend').length;
+  mine.connection.shutdown(() => {});
+  bench.stage.until(() => theirs.told.includes('end'), 'the end is told');
+  assert.equal(bench.client.log.of('WSPSend').length, sent + 1);
+  assert.ok(!bench.client.log.names(bench.clientSocket).includes('WSPCloseSocket'));
+  theirs.connection.write(Buffer.from('still open'), () => {});
+  bench.stage.until(() => mine.bytes.length === 10, 'the other direction goes on');
+});
+
+test('WSD-CLS-21 cleanup calls WSPCleanup of TCP/IP and of every SAN provider, once nothing is open any more [simulated]', () => {
+  const bench = new Bench();
+  const { mine, theirs } = bench.pair();
+  assert.equal(bench.client.switch.cleanup(), false, 'a connection is open');
+  assert.equal(bench.client.log.of('WSPCleanup').length, 0);
+  mine.connection.close();
+  theirs.connection.close();
+  bench.stage.settle();
+  assert.equal(bench.client.switch.cleanup(), true);
+  assert.deepEqual(
+    bench.client.log.of('WSPCleanup').map(({ on, result }) => [on, result]),
+    [
+      [bench.client.tap.name, 0],
+      ['tcpip', 0],
+    ],
+  );
+});
