@@ -9,6 +9,7 @@ import {
   type Message,
   MessageType,
   type Refusal,
+  smallestArena,
   violation,
 } from './handshake.js';
 import { HandshakeChannel, LinkExists } from './handshake-channel.js';
@@ -35,6 +36,8 @@ export interface EndpointOptions {
   rendezvous: Rendezvous;
   /** Bytes of an arena, a multiple of 4096 and at least 64 KiB. The smaller of the two sides' wishes holds. */
   arenaSize: number;
+  /** Bytes without which the arena is of no use: a peer that wants or gives less is refused. Default: 65536. */
+  arenaSizeMin?: number;
   /** Gets each link that a peer has dialled. */
   onLink(link: EstablishedLink): void;
   /** Bound on one handshake, on either side. Default: 1000. */
@@ -75,6 +78,7 @@ export class LinkEndpoint {
   readonly #options: EndpointOptions;
   readonly #platform: Platform;
   readonly #rendezvous: Rendezvous;
+  readonly #arenaSizeMin: number;
   readonly #timeout: number;
   readonly #halfOpenMax: number;
   readonly #version: number;
@@ -89,7 +93,8 @@ export class LinkEndpoint {
   readonly #incoming = new Map<string, { channel: HandshakeChannel; over: Promise<void> }>();
 
   constructor(options: EndpointOptions) {
-    checkArenaSize(options.arenaSize, 0xffff_ffff);
+    this.#arenaSizeMin = options.arenaSizeMin ?? smallestArena;
+    checkArenaSize(options.arenaSize, this.#arenaSizeMin, 0xffff_ffff);
     this.#options = options;
     this.#platform = options.platform;
     this.#rendezvous = options.rendezvous;
@@ -259,7 +264,7 @@ export class LinkEndpoint {
     try {
       checkCompatible(message, this.#version, this.#networkNamespace);
       if (message.token !== token) throw violation('another token');
-      checkArenaSize(message.arenaSize, this.#options.arenaSize);
+      checkArenaSize(message.arenaSize, this.#arenaSizeMin, this.#options.arenaSize);
       if (descriptors.length !== 1) throw violation(`${descriptors.length} descriptors`);
       this.#platform.checkSealedMemory(descriptors[0]!, message.arenaSize);
       arena = this.#platform.mapShared(descriptors[0]!, message.arenaSize);
@@ -296,7 +301,7 @@ export class LinkEndpoint {
     const peer = this.#checkedPeer(channel);
     const hello = await channel.receiveBare(MessageType.hello);
     checkCompatible(hello, this.#version, this.#networkNamespace);
-    const size = agreeOnArena(hello.arenaSize, this.#options.arenaSize);
+    const size = agreeOnArena(hello.arenaSize, this.#arenaSizeMin, this.#options.arenaSize);
     const { token } = hello;
     this.#settleCompetition(token, peer);
     let finish: () => void = ignore;

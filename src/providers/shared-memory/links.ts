@@ -34,8 +34,16 @@ const candidatesMax = 4;
  * example by starting a thousand connects, is not the peer's.
  */
 const budgetTicks = 4;
+/** Ticks after which a connect ends whatever the peer does: neither its traffic nor an answer that never comes holds it for ever. */
+const connectTicksMax = 200;
 /** Microseconds for which the processes of a port are remembered; a remembered one that refuses is looked up again. */
 const entriesAge = 50_000;
+
+/** Of one connect: ticks that are left of its budget, and all that it has lasted. */
+interface Patience {
+  left: number;
+  lasted: number;
+}
 
 interface PortEntries {
   readonly entries: readonly RendezvousEntry[];
@@ -52,7 +60,7 @@ export class Links implements LinkOwner, Connector {
   readonly #all = new Set<PeerLink>();
   readonly #listeners = new Map<number, SharedMemorySocket[]>();
   readonly #ports = new Map<number, PortEntries>();
-  readonly #connecting = new Map<SharedMemorySocket, number>();
+  readonly #connecting = new Map<SharedMemorySocket, Patience>();
   #deadlineTimer: NodeJS.Timeout | null = null;
   #published = false;
   readonly #root = new AsyncResource('SocketsDirectLinks');
@@ -66,6 +74,8 @@ export class Links implements LinkOwner, Connector {
       platform,
       rendezvous: this.#rendezvous,
       arenaSize: ARENA_SIZE,
+      // The layout is fixed, so a smaller arena would have no place for its parts.
+      arenaSizeMin: ARENA_SIZE,
       onLink: (link) => this.#adopt(link),
     });
   }
@@ -132,7 +142,7 @@ export class Links implements LinkOwner, Connector {
     if (candidates.length === 0) return this.#fail(socket, WSAETIMEDOUT, 'no-listener');
     socket.connecting = true;
     socket.connector = this;
-    this.#connecting.set(socket, budgetTicks);
+    this.#connecting.set(socket, { left: budgetTicks, lasted: 0 });
     this.#armDeadline();
     this.#tryCandidate(socket, candidates[0]);
     return 0;
@@ -225,16 +235,17 @@ export class Links implements LinkOwner, Connector {
   #checkDeadlines(): void {
     this.#deadlineTimer = null;
     const now = this.#options.now();
-    for (const [socket, ticks] of this.#connecting) {
-      if (this.#isAlive(socket, now)) continue;
-      if (ticks > 0) {
-        this.#connecting.set(socket, ticks - 1);
-        continue;
+    for (const [socket, patience] of this.#connecting) {
+      const last = ++patience.lasted >= connectTicksMax;
+      if (!last && (this.#isAlive(socket, now) || patience.left-- > 0)) continue;
+      const { connection } = socket;
+      if (connection !== null && !connection.withdraw()) {
+        // The acceptor was faster: its answer is on the way and decides, because both ends must never decide differently.
+        if (!last) continue;
+        // Should it come after all, the connection is closed, before the acceptor's program has seen it.
+        connection.close();
       }
-      // If the acceptor was faster, its answer is on the way and decides; both ends must never decide differently.
-      if (socket.connection === null || socket.connection.withdraw())
-        socket.connectEnded(WSAETIMEDOUT, 'connect-timeout');
-      else this.#connecting.delete(socket);
+      socket.connectEnded(WSAETIMEDOUT, 'connect-timeout');
     }
     if (this.#connecting.size > 0) this.#armDeadline();
   }
