@@ -39,6 +39,7 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     environment,
     now: () => performance.now() * 1000,
     random: Math.random,
+    count,
     connectBudget: required ? requiredConnectBudget : connectBudget,
   });
   return new Switch({

@@ -70,6 +70,8 @@ export class Node {
   readonly log: string[] = [];
   readonly completions: SentUp[] = [];
   readonly created: SwitchHandle[] = [];
+  /** Why links and connections were ended, and peers refused. */
+  readonly reasons: string[] = [];
   onUpcall: ((what: string) => void) | null = null;
   handlesLeft = Number.POSITIVE_INFINITY;
   readonly upcalls: WSPUPCALLTABLEEX;
@@ -79,6 +81,7 @@ export class Node {
       environment: { SOCKETS_DIRECT_DIR: directory },
       now: () => performance.now() * 1000,
       random: () => 0,
+      count: (reason) => this.reasons.push(reason),
       connectBudget,
     });
     this.upcalls = this.#upcallTable();

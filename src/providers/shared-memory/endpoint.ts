@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import net from 'node:net';
+import type { Reason } from '../../diagnostics/reasons.js';
 import { errorCode, type PeerCredentials, type Platform, PlatformError } from '../../platform/index.js';
 import { connectUnix } from '../../platform/unix-connect.js';
 import {
@@ -40,6 +41,8 @@ export interface EndpointOptions {
   arenaSizeMin?: number;
   /** Gets each link that a peer has dialled. */
   onLink(link: EstablishedLink): void;
+  /** Told why a peer that dialled was refused. */
+  onRefused?(reason: Reason): void;
   /** Bound on one handshake, on either side. Default: 1000. */
   establishTimeoutMs?: number;
   /** Handshakes of dialling peers that may go on at the same time. Default: 64. */
@@ -292,7 +295,9 @@ export class LinkEndpoint {
     this.#halfOpen.add(channel);
     this.#handshakeAsServer(channel).catch((error: unknown) => {
       this.#halfOpen.delete(channel);
-      channel.refuse(refusalOf(error), this.#message(MessageType.refuse));
+      const refusal = refusalOf(error);
+      if (refusal !== 'link-exists') this.#options.onRefused?.(refusal);
+      channel.refuse(refusal, this.#message(MessageType.refuse));
     });
   }
 

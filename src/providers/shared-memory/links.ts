@@ -3,6 +3,7 @@
  */
 
 import { AsyncResource } from 'node:async_hooks';
+import type { Reason } from '../../diagnostics/reasons.js';
 import { type Platform, PlatformError } from '../../platform/index.js';
 import { FD_ACCEPT, type SOCKADDR, WSAENOBUFS, WSAETIMEDOUT, type WSPUPCALLTABLEEX } from '../../spi/index.js';
 import { matchAddress, matchListener } from './addresses.js';
@@ -22,6 +23,8 @@ export interface LinksOptions {
   now(): number;
   /** Uniform in [0, 1). */
   random(): number;
+  /** Told why a link or a connection was ended, or a peer refused, once for each. */
+  count(reason: Reason): void;
   /** Milliseconds that a connect may take before it is given up (decision 8). */
   connectBudget: number;
   upcalls: WSPUPCALLTABLEEX;
@@ -77,6 +80,7 @@ export class Links implements LinkOwner, Connector {
       // The layout is fixed, so a smaller arena would have no place for its parts.
       arenaSizeMin: ARENA_SIZE,
       onLink: (link) => this.#adopt(link),
+      onRefused: options.count,
     });
   }
 
@@ -287,7 +291,12 @@ export class Links implements LinkOwner, Connector {
   readonly #adopted = new WeakMap<EstablishedLink, PeerLink>();
   readonly #sockets = new Map<PeerLink, EstablishedLink['socket']>();
 
-  ended(link: PeerLink): void {
+  violated(): void {
+    this.#options.count('peer-protocol');
+  }
+
+  ended(link: PeerLink, cause: string): void {
+    if (cause !== 'peer-gone' && cause !== 'closed') this.#options.count('link-violation');
     this.#all.delete(link);
     for (const [token, known] of this.#links) if (known === link) this.#links.delete(token);
     this.#sockets.get(link)?.destroy();
