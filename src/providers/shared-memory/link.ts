@@ -15,6 +15,7 @@ import {
   ACCEPT_SIZE,
   CLOSE_SIZE,
   CONNECT_SIZE,
+  GENERATION_MAX,
   RDMA_WRITE_SIZE,
   RECORD_ACCEPT,
   RECORD_CLOSE,
@@ -139,7 +140,7 @@ export class PeerLink implements Pollable {
     if (slot === 0) return null;
     this.#mine[slot] = connection;
     this.#connections++;
-    const generation = ((this.#generations[slot] ?? 0) + 1) & 0x0fffffff;
+    const generation = ((this.#generations[slot] ?? 0) + 1) & GENERATION_MAX;
     this.#generations[slot] = generation;
     return { id: this.#idBase + slot, generation };
   }
@@ -417,7 +418,8 @@ export class PeerLink implements Pollable {
     if (slot === 0 || id >>> 0 >= 2 * SLOTS) throw new RingViolation('connection id out of bounds');
     const mine = id - slot === this.#idBase;
     if (type === RECORD_CONNECT) {
-      const request = length === CONNECT_SIZE && !mine ? readConnect(words, offset) : null;
+      const known = length === CONNECT_SIZE && !mine && generation >>> 0 <= GENERATION_MAX;
+      const request = known ? readConnect(words, offset) : null;
       if (request === null) throw new RingViolation('malformed connect record');
       this.#options.owner.connectRequest(this, id, generation, request.callee, request.caller);
       return;
