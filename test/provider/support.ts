@@ -225,8 +225,8 @@ export class ProviderBench {
   readonly client: Node;
   #port = 40_000;
 
-  constructor(provider: ProviderName, options: RigOptions = {}) {
-    this.rig = rigs[provider](options);
+  constructor(provider: ProviderName | Rig, options: RigOptions = {}) {
+    this.rig = typeof provider === 'string' ? rigs[provider](options) : provider;
     this.server = new Node(this.rig.server);
     this.client = new Node(this.rig.client);
   }

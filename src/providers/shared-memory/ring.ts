@@ -121,6 +121,11 @@ export class RingConsumer {
     };
   }
 
+  /** Runs freely, as head and tail do. */
+  get position(): number {
+    return this.#tail;
+  }
+
   get hasRecords(): boolean {
     return Atomics.load(this.#shared, this.#headIndex) !== this.#tail;
   }
