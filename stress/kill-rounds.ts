@@ -1,0 +1,249 @@
+/** Rounds in which one side of a connection is killed at a step, and what is checked of the survivor afterwards. */
+
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { type Program, resourcesOf, type Stage } from '../test/support/stage.js';
+import type { Account, PlanName } from './account.js';
+import type { LastWords, Point } from './points.js';
+import type { Outcome, Side, Step } from './steps.js';
+
+export interface KillRound {
+  readonly outcome: Outcome;
+  /** Milliseconds from the death until the survivor had its outcome. */
+  readonly delay: number;
+}
+
+/** Bounds in milliseconds: on the way to the step, and from the death to an outcome and to a clean account. */
+const stepBound = 15_000;
+const outcomeBound = 5000;
+
+const program = new URL('programs/side.js', import.meta.url);
+const armPoint = new URL('arm-point.js', import.meta.url).href;
+
+interface Victim {
+  readonly process: Program;
+  readonly note: string;
+  /** Of an acceptor; 0 otherwise. */
+  readonly port: Promise<number>;
+}
+
+interface Holdings {
+  readonly descriptors: number;
+  readonly arenas: number;
+  readonly names: number;
+  readonly census: Account['census'];
+}
+
+function other(side: Side): Side {
+  return side === 'acceptor' ? 'connector' : 'acceptor';
+}
+
+async function readiness(side: Side, process: Program): Promise<number> {
+  if (side === 'acceptor') return (await process.next<{ port: number }>('listening')).port;
+  await process.next('ready');
+  return 0;
+}
+
+/** One step with victims on one side, one after the other, and one survivor. */
+export class KillRounds {
+  readonly #stage: Stage;
+  readonly #step: Step;
+  /** The victims' side. */
+  readonly #side: Side;
+  readonly #survivor: Program;
+  /** Plays the victim's part without dying, to see that the survivor goes on. */
+  readonly #healthy: Program;
+  #port = 0;
+  #healthyPort = 0;
+  #next: Victim | null = null;
+  #before: Holdings | null = null;
+  #round = 0;
+
+  private constructor(stage: Stage, step: Step, side: Side) {
+    this.#stage = stage;
+    this.#step = step;
+    this.#side = side;
+    // That it falls back where the server is dead is part of what is tested.
+    this.#survivor = stage.start(program, [other(side)], { require: false, flags: ['--expose-gc'] });
+    this.#healthy = stage.start(program, [side]);
+  }
+
+  static async begin(stage: Stage, step: Step, side: Side): Promise<KillRounds> {
+    const rounds = new KillRounds(stage, step, side);
+    rounds.#next = rounds.#startVictim();
+    rounds.#port = await readiness(other(side), rounds.#survivor);
+    rounds.#healthyPort = await readiness(side, rounds.#healthy);
+    await rounds.#exchange();
+    // The first round is for what is made once.
+    await rounds.round();
+    return rounds;
+  }
+
+  #startVictim(): Victim {
+    const points = this.#step.points[this.#side];
+    const point: Point = points[this.#round % points.length];
+    const note = join(this.#stage.directory, `last-words-${this.#round++}`);
+    const process = this.#stage.start(program, [this.#side, this.#step.victimPlan], {
+      flags: ['--import', armPoint],
+      env: { STRESS_POINT: JSON.stringify(point), STRESS_NOTE: note },
+    });
+    const port = readiness(this.#side, process);
+    // The last one is not waited for.
+    port.catch(() => {});
+    return { process, note, port };
+  }
+
+  async round(): Promise<KillRound> {
+    const victim = this.#next!;
+    this.#next = this.#startVictim();
+    await this.#plan(this.#survivor, this.#step.survivorPlan);
+    this.#connect(victim.process, await victim.port);
+    const words = await lastWords(victim);
+    const account = await this.#settled();
+    const result = this.#judge(account, words);
+    await this.#forget();
+    if (this.#side === 'acceptor') await this.#checkRefused(await victim.port);
+    await this.#exchange();
+    // Its names are there before the count and after it.
+    await this.#next.port;
+    await this.#checkHoldings();
+    return result;
+  }
+
+  /** Connects the survivor and a process of the victim's side. */
+  #connect(process: Program, port: number): void {
+    if (this.#side === 'acceptor') this.#survivor.tell({ kind: 'connect', port });
+    else process.tell({ kind: 'connect', port: this.#port });
+  }
+
+  async #plan(process: Program, name: PlanName): Promise<void> {
+    process.tell({ kind: 'plan', name });
+    await process.next('planned');
+  }
+
+  async #account(process = this.#survivor): Promise<Account> {
+    process.tell({ kind: 'account' });
+    return (await process.next<{ account: Account }>('account')).account;
+  }
+
+  async #forget(): Promise<void> {
+    for (const process of [this.#survivor, this.#healthy]) {
+      process.tell({ kind: 'forget' });
+      await process.next('forgotten');
+    }
+  }
+
+  /** The survivor's account once it has an outcome: a failed connect, or the link and all that it was told of is over. */
+  #settled(): Promise<Account> {
+    return within(
+      outcomeBound,
+      () => this.#account(),
+      ({ opened, ended, failed, lastLinkEnd }) =>
+        opened.length === ended.length &&
+        (this.#side === 'connector' ? lastLinkEnd > 0 : opened.length + failed.length === 1),
+      'the survivor has no outcome',
+    );
+  }
+
+  #judge({ opened, ended, failed, lastLinkEnd }: Account, words: LastWords): KillRound {
+    assert.ok(opened.length <= 1, 'more than one connection');
+    const [one] = ended;
+    const [failure] = failed;
+    if (one === undefined) {
+      const outcome = failure === undefined ? 'nothing' : (failure.code as Outcome);
+      this.#checkOutcome(outcome, failure?.reason ?? '');
+      return { outcome, delay: (failure?.time ?? lastLinkEnd) - words.time };
+    }
+    const { how, time, provider, bytes, correct } = one;
+    const outcome = (provider === 'tcpip' ? 'reset by TCP/IP' : how) as Outcome;
+    this.#checkOutcome(outcome, how);
+    assert.ok(correct, 'bytes that were not sent');
+    assert.ok(!words.waiting, 'one connection cannot fill the ring');
+    assert.equal(bytes, words.sent, 'bytes that the victim had sent');
+    // The connection may have been over before the victim was.
+    return { outcome, delay: Math.max(0, time - words.time) };
+  }
+
+  #checkOutcome(outcome: Outcome, detail: string): void {
+    const allowed = this.#step.outcomes[this.#side];
+    assert.ok(allowed.includes(outcome), `${outcome} (${detail}), allowed: ${allowed.join(', ')}`);
+  }
+
+  /** Nobody is there any more, and whoever finds that out removes the names of the dead. */
+  async #checkRefused(port: number): Promise<void> {
+    this.#survivor.tell({ kind: 'connect', port });
+    const { failed } = await within(
+      outcomeBound,
+      () => this.#account(),
+      ({ failed }) => failed.length === 1,
+      'no answer for a dead port',
+    );
+    assert.equal(failed[0].code, 'ECONNREFUSED');
+    await this.#forget();
+  }
+
+  /** The survivor goes on with others over shared memory. */
+  async #exchange(): Promise<void> {
+    await this.#plan(this.#survivor, 'exchange');
+    this.#connect(this.#healthy, this.#healthyPort);
+    for (const process of [this.#survivor, this.#healthy]) {
+      const { ended } = await within(
+        outcomeBound,
+        () => this.#account(process),
+        ({ ended }) => ended.length === 1,
+        'no healthy exchange',
+      );
+      const { how, provider, bytes, correct } = ended[0];
+      assert.deepEqual(
+        { how, provider, bytes, correct },
+        { how: 'end', provider: 'shared-memory', bytes: 100_000, correct: true },
+      );
+    }
+    await this.#forget();
+  }
+
+  async #holdings(): Promise<Holdings> {
+    const { census } = await this.#account();
+    return { ...resourcesOf(this.#survivor.pid), names: this.#stage.leftovers().length, census };
+  }
+
+  /** Everything as before the first round that counts. */
+  async #checkHoldings(): Promise<void> {
+    if (this.#before === null) {
+      this.#before = await this.#holdings();
+      return;
+    }
+    const { before } = { before: this.#before };
+    await within(
+      outcomeBound,
+      () => this.#holdings(),
+      (after) => isDeepStrictEqual(after, before),
+      `not as before, which was ${JSON.stringify(before)}`,
+    );
+  }
+}
+
+async function lastWords({ process, note }: Victim): Promise<LastWords> {
+  const { code, signal } = await process.ended(stepBound);
+  assert.deepEqual({ code, signal }, { code: null, signal: 'SIGKILL' }, process.output);
+  const words = JSON.parse(readFileSync(note, 'utf8')) as LastWords;
+  rmSync(note);
+  return words;
+}
+
+/** Asks until the answer is right, and says what the last one was if it never is. */
+async function within<T>(
+  bound: number,
+  ask: () => Promise<T>,
+  right: (answer: T) => boolean,
+  what: string,
+): Promise<T> {
+  const end = performance.now() + bound;
+  for (;;) {
+    const answer = await ask();
+    if (right(answer)) return answer;
+    if (performance.now() > end) throw new Error(`${what}: ${JSON.stringify(answer)}`);
+  }
+}
