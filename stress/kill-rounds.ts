@@ -18,6 +18,9 @@ export interface KillRound {
 /** Bounds in milliseconds: on the way to the step, and from the death to an outcome and to a clean account. */
 const stepBound = 15_000;
 const outcomeBound = 5000;
+/** After this time it is asked whether the budget of the connect was over before the step was reached. */
+const missedAfter = 2000;
+const missesMax = 5;
 
 const program = new URL('programs/side.js', import.meta.url);
 const armPoint = new URL('arm-point.js', import.meta.url).href;
@@ -59,7 +62,8 @@ export class KillRounds {
   #healthyPort = 0;
   #next: Victim | null = null;
   #before: Holdings | null = null;
-  #round = 0;
+  #victims = 0;
+  #rounds = 0;
 
   private constructor(stage: Stage, step: Step, side: Side) {
     this.#stage = stage;
@@ -72,7 +76,7 @@ export class KillRounds {
 
   static async begin(stage: Stage, step: Step, side: Side): Promise<KillRounds> {
     const rounds = new KillRounds(stage, step, side);
-    rounds.#next = rounds.#startVictim();
+    rounds.#next = rounds.#startVictim(0);
     rounds.#port = await readiness(other(side), rounds.#survivor);
     rounds.#healthyPort = await readiness(side, rounds.#healthy);
     await rounds.#exchange();
@@ -81,10 +85,10 @@ export class KillRounds {
     return rounds;
   }
 
-  #startVictim(): Victim {
+  #startVictim(round: number): Victim {
     const points = this.#step.points[this.#side];
-    const point: Point = points[this.#round % points.length];
-    const note = join(this.#stage.directory, `last-words-${this.#round++}`);
+    const point: Point = points[round % points.length];
+    const note = join(this.#stage.directory, `last-words-${this.#victims++}`);
     const process = this.#stage.start(program, [this.#side, this.#step.victimPlan], {
       flags: ['--import', armPoint],
       env: { STRESS_POINT: JSON.stringify(point), STRESS_NOTE: note },
@@ -96,11 +100,15 @@ export class KillRounds {
   }
 
   async round(): Promise<KillRound> {
-    const victim = this.#next!;
-    this.#next = this.#startVictim();
+    let victim = this.#next!;
+    const round = this.#rounds++;
+    this.#next = this.#startVictim(round + 1);
     await this.#plan(this.#survivor, this.#step.survivorPlan);
-    this.#connect(victim.process, await victim.port);
-    const words = await lastWords(victim);
+    for (let misses = 0; !(await this.#dies(victim)); misses++) {
+      assert.ok(misses < missesMax, `the step is not reached: ${victim.process.output}`);
+      victim = this.#startVictim(round);
+    }
+    const words = lastWords(victim);
     const account = await this.#settled();
     const result = this.#judge(account, words);
     await this.#forget();
@@ -110,6 +118,28 @@ export class KillRounds {
     await this.#next.port;
     await this.#checkHoldings();
     return result;
+  }
+
+  /** Lets the victim come to its step. False, and nothing is left of it: a busy machine made the connect take another way. */
+  async #dies(victim: Victim): Promise<boolean> {
+    const { process } = victim;
+    this.#connect(process, await victim.port);
+    if (await process.ended(missedAfter).catch(() => null)) return true;
+    const { opened, failed } = await this.#account(this.#side === 'acceptor' ? this.#survivor : process);
+    if (failed.length === 0 && opened.every(({ provider }) => provider === 'shared-memory')) {
+      await process.ended(stepBound);
+      return true;
+    }
+    process.kill();
+    await process.ended();
+    await within(
+      outcomeBound,
+      () => this.#account(),
+      ({ opened, ended, census }) => opened.length === ended.length && census.links === 1,
+      'what missed the step does not end',
+    );
+    await this.#forget();
+    return false;
   }
 
   /** Connects the survivor and a process of the victim's side. */
@@ -225,8 +255,8 @@ export class KillRounds {
   }
 }
 
-async function lastWords({ process, note }: Victim): Promise<LastWords> {
-  const { code, signal } = await process.ended(stepBound);
+function lastWords({ process, note }: Victim): LastWords {
+  const { code, signal } = process.exit!;
   assert.deepEqual({ code, signal }, { code: null, signal: 'SIGKILL' }, process.output);
   const words = JSON.parse(readFileSync(note, 'utf8')) as LastWords;
   rmSync(note);
