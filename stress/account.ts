@@ -7,6 +7,8 @@ export interface Plan {
   readonly bytes: number | 'endless';
   /** When this side ends its sending by itself; it always does after the peer. */
   readonly end: 'after sending' | 'after the peer';
+  /** Milliseconds for which the loop is busy with each piece that arrives. */
+  readonly pieceTime?: number;
 }
 
 export const plans = {
@@ -14,6 +16,8 @@ export const plans = {
   exchange: { bytes: 100_000, end: 'after sending' },
   flood: { bytes: 'endless', end: 'after the peer' },
   listen: { bytes: 0, end: 'after the peer' },
+  /** Takes its time with each piece, so that much is on the way when the peer dies. */
+  'listen slowly': { bytes: 0, end: 'after the peer', pieceTime: 3 },
 } as const satisfies Record<string, Plan>;
 
 export type PlanName = keyof typeof plans;

@@ -22,6 +22,9 @@ const outcomeBound = 5000;
 const missedAfter = 2000;
 const missesMax = 5;
 
+/** Its socket, and the entry of its port. */
+const namesOfListener = 2;
+
 const program = new URL('programs/side.js', import.meta.url);
 const armPoint = new URL('arm-point.js', import.meta.url).href;
 
@@ -239,17 +242,14 @@ export class KillRounds {
     return { ...resourcesOf(this.#survivor.pid), names: this.#stage.leftovers().length, census };
   }
 
-  /** Everything as before the first round that counts. */
+  /** Everything as before the first round that counts, and no name but those of who listens. */
   async #checkHoldings(): Promise<void> {
-    if (this.#before === null) {
-      this.#before = await this.#holdings();
-      return;
-    }
-    const { before } = { before: this.#before };
-    await within(
+    const before = this.#before;
+    const names = this.#side === 'acceptor' ? 2 * namesOfListener : namesOfListener;
+    this.#before = await within(
       outcomeBound,
       () => this.#holdings(),
-      (after) => isDeepStrictEqual(after, before),
+      (after) => after.names === names && (before === null || isDeepStrictEqual(after, before)),
       `not as before, which was ${JSON.stringify(before)}`,
     );
   }

@@ -106,7 +106,7 @@ export const steps: readonly Step[] = [
     name: 'message-out',
     points: both([...manyOf(before('PeerLink', 'commit')), ...manyOf(firstSent)]),
     victimPlan: 'flood',
-    survivorPlan: 'listen',
+    survivorPlan: 'listen slowly',
     outcomes: { acceptor: ['end'], connector: ['end'] },
   },
   {

@@ -21,10 +21,16 @@ function now(): number {
   return performance.timeOrigin + performance.now();
 }
 
+function busy(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}
+
 async function use(socket: net.Socket): Promise<void> {
-  const { bytes, end } = plan;
+  const { bytes, end, pieceTime } = plan;
   const { provider } = carrier(socket);
   const checker = new Checker().watch(socket);
+  if (pieceTime !== undefined) socket.on('data', () => busy(pieceTime));
   const how: string[] = [];
   let time = 0;
   const learnt = (what: string): void => {
