@@ -9,11 +9,18 @@ export interface Plan {
   readonly end: 'after sending' | 'after the peer';
   /** Milliseconds for which the loop is busy with each piece that arrives. */
   readonly pieceTime?: number;
+  /** Sends when it is told to. */
+  readonly waits?: boolean;
 }
 
 export const plans = {
   /** Something in both directions, and both end. */
   exchange: { bytes: 100_000, end: 'after sending' },
+  greet: { bytes: 1000, end: 'after sending' },
+  /** More than both rings hold. */
+  stream: { bytes: 32 * 1024 * 1024, end: 'after sending' },
+  /** Nothing until it is told to begin. */
+  idle: { bytes: 100_000, end: 'after sending', waits: true },
   flood: { bytes: 'endless', end: 'after the peer' },
   listen: { bytes: 0, end: 'after the peer' },
   /** Takes its time with each piece, so that much is on the way when the peer dies. */
@@ -34,9 +41,16 @@ export interface Ended {
   readonly correct: boolean;
 }
 
+/** A connection that has come about. */
+export interface Opened {
+  readonly provider: string | null;
+  /** The connector's port. */
+  readonly port: number;
+}
+
 /** All connections since the account was last cleared, and what the package holds now. */
 export interface Account {
-  readonly opened: readonly { provider: string | null }[];
+  readonly opened: readonly Opened[];
   readonly ended: readonly Ended[];
   readonly failed: { readonly code: string; readonly reason: string | null; readonly time: number }[];
   /** When a link ended or failed to come about since then, in milliseconds since the epoch; 0: none has. */

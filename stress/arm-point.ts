@@ -1,8 +1,9 @@
 /**
- * Preload: makes the process die, or stop, exactly at a point (`points.ts`), so that no test has to guess a time. It has to
- * be loaded before the first socket is made.
+ * Preload: makes the process die, stop, or stand still exactly at a point (`points.ts`), so that no test has to guess a time.
+ * It has to be loaded before the first socket is made.
  *
  * STRESS_POINT is the point as JSON, STRESS_SIGNAL the signal (SIGKILL by default), STRESS_NOTE a file for the last words.
+ * With STRESS_STALL, milliseconds, there is no signal: the event loop is blocked for so long, and the test is told of it.
  */
 
 import { writeFileSync } from 'node:fs';
@@ -54,11 +55,11 @@ function wrap(owner: Methods, name: string, body: (original: Method, self: objec
   };
 }
 
-const { STRESS_POINT, STRESS_SIGNAL = 'SIGKILL', STRESS_NOTE = '' } = process.env;
+const { STRESS_POINT, STRESS_SIGNAL = 'SIGKILL', STRESS_NOTE = '', STRESS_STALL } = process.env;
 const point = JSON.parse(STRESS_POINT!) as Point;
 
 let session: { readonly bytesSent: number } | null = null;
-let link: { readonly hasWaiting: boolean } | null = null;
+let link: { readonly hasWaiting: boolean; readonly hasRecords: boolean } | null = null;
 /** What the link was last asked room for. */
 let wire: WSABUF | null = null;
 
@@ -71,6 +72,11 @@ function bytesOnWire(): number {
 }
 
 function strike(): void {
+  if (STRESS_STALL !== undefined) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(STRESS_STALL));
+    process.send!({ kind: 'stalled', hasRecords: link?.hasRecords });
+    return;
+  }
   const words: LastWords = {
     time: performance.timeOrigin + performance.now(),
     sent: bytesOnWire(),

@@ -5,7 +5,8 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type Program, resourcesOf, type Stage } from '../test/support/stage.js';
-import type { Account, PlanName } from './account.js';
+import type { Account } from './account.js';
+import { accountOf, armPoint, forget, setPlan, sideProgram, within } from './accounts.js';
 import type { LastWords, Point } from './points.js';
 import type { Outcome, Side, Step } from './steps.js';
 
@@ -24,9 +25,6 @@ const missesMax = 5;
 
 /** Its socket, and the entry of its port. */
 const namesOfListener = 2;
-
-const program = new URL('programs/side.js', import.meta.url);
-const armPoint = new URL('arm-point.js', import.meta.url).href;
 
 interface Victim {
   readonly process: Program;
@@ -73,8 +71,8 @@ export class KillRounds {
     this.#step = step;
     this.#side = side;
     // That it falls back where the server is dead is part of what is tested.
-    this.#survivor = stage.start(program, [other(side)], { require: false, flags: ['--expose-gc'] });
-    this.#healthy = stage.start(program, [side]);
+    this.#survivor = stage.start(sideProgram, [other(side)], { require: false, flags: ['--expose-gc'] });
+    this.#healthy = stage.start(sideProgram, [side]);
   }
 
   static async begin(stage: Stage, step: Step, side: Side): Promise<KillRounds> {
@@ -92,7 +90,7 @@ export class KillRounds {
     const points = this.#step.points[this.#side];
     const point: Point = points[round % points.length];
     const note = join(this.#stage.directory, `last-words-${this.#victims++}`);
-    const process = this.#stage.start(program, [this.#side, this.#step.victimPlan], {
+    const process = this.#stage.start(sideProgram, [this.#side, this.#step.victimPlan], {
       flags: ['--import', armPoint],
       env: { STRESS_POINT: JSON.stringify(point), STRESS_NOTE: note },
     });
@@ -106,7 +104,7 @@ export class KillRounds {
     let victim = this.#next!;
     const round = this.#rounds++;
     this.#next = this.#startVictim(round + 1);
-    await this.#plan(this.#survivor, this.#step.survivorPlan);
+    await setPlan(this.#survivor, this.#step.survivorPlan);
     for (let misses = 0; !(await this.#dies(victim)); misses++) {
       assert.ok(misses < missesMax, `the step is not reached: ${victim.process.output}`);
       victim = this.#startVictim(round);
@@ -114,7 +112,7 @@ export class KillRounds {
     const words = lastWords(victim);
     const account = await this.#settled();
     const result = this.#judge(account, words);
-    await this.#forget();
+    await forget(this.#survivor, this.#healthy);
     if (this.#side === 'acceptor') await this.#checkRefused(await victim.port);
     await this.#exchange();
     // Its names are there before the count and after it.
@@ -128,7 +126,7 @@ export class KillRounds {
     const { process } = victim;
     this.#connect(process, await victim.port);
     if (await process.ended(missedAfter).catch(() => null)) return true;
-    const { opened, failed } = await this.#account(this.#side === 'acceptor' ? this.#survivor : process);
+    const { opened, failed } = await accountOf(this.#side === 'acceptor' ? this.#survivor : process);
     if (failed.length === 0 && opened.every(({ provider }) => provider === 'shared-memory')) {
       await process.ended(stepBound);
       return true;
@@ -137,11 +135,11 @@ export class KillRounds {
     await process.ended();
     await within(
       outcomeBound,
-      () => this.#account(),
+      () => accountOf(this.#survivor),
       ({ opened, ended, census }) => opened.length === ended.length && census.links === 1,
       'what missed the step does not end',
     );
-    await this.#forget();
+    await forget(this.#survivor, this.#healthy);
     return false;
   }
 
@@ -151,28 +149,11 @@ export class KillRounds {
     else process.tell({ kind: 'connect', port: this.#port });
   }
 
-  async #plan(process: Program, name: PlanName): Promise<void> {
-    process.tell({ kind: 'plan', name });
-    await process.next('planned');
-  }
-
-  async #account(process = this.#survivor): Promise<Account> {
-    process.tell({ kind: 'account' });
-    return (await process.next<{ account: Account }>('account')).account;
-  }
-
-  async #forget(): Promise<void> {
-    for (const process of [this.#survivor, this.#healthy]) {
-      process.tell({ kind: 'forget' });
-      await process.next('forgotten');
-    }
-  }
-
   /** The survivor's account once it has an outcome: a failed connect, or the link and all that it was told of is over. */
   #settled(): Promise<Account> {
     return within(
       outcomeBound,
-      () => this.#account(),
+      () => accountOf(this.#survivor),
       ({ opened, ended, failed, lastLinkEnd }) =>
         opened.length === ended.length &&
         (this.#side === 'connector' ? lastLinkEnd > 0 : opened.length + failed.length === 1),
@@ -209,22 +190,22 @@ export class KillRounds {
     this.#survivor.tell({ kind: 'connect', port });
     const { failed } = await within(
       outcomeBound,
-      () => this.#account(),
+      () => accountOf(this.#survivor),
       ({ failed }) => failed.length === 1,
       'no answer for a dead port',
     );
     assert.equal(failed[0].code, 'ECONNREFUSED');
-    await this.#forget();
+    await forget(this.#survivor, this.#healthy);
   }
 
   /** The survivor goes on with others over shared memory. */
   async #exchange(): Promise<void> {
-    await this.#plan(this.#survivor, 'exchange');
+    await setPlan(this.#survivor, 'exchange');
     this.#connect(this.#healthy, this.#healthyPort);
     for (const process of [this.#survivor, this.#healthy]) {
       const { ended } = await within(
         outcomeBound,
-        () => this.#account(process),
+        () => accountOf(process),
         ({ ended }) => ended.length === 1,
         'no healthy exchange',
       );
@@ -234,11 +215,11 @@ export class KillRounds {
         { how: 'end', provider: 'shared-memory', bytes: 100_000, correct: true },
       );
     }
-    await this.#forget();
+    await forget(this.#survivor, this.#healthy);
   }
 
   async #holdings(): Promise<Holdings> {
-    const { census } = await this.#account();
+    const { census } = await accountOf(this.#survivor);
     return { ...resourcesOf(this.#survivor.pid), names: this.#stage.leftovers().length, census };
   }
 
@@ -261,19 +242,4 @@ function lastWords({ process, note }: Victim): LastWords {
   const words = JSON.parse(readFileSync(note, 'utf8')) as LastWords;
   rmSync(note);
   return words;
-}
-
-/** Asks until the answer is right, and says what the last one was if it never is. */
-async function within<T>(
-  bound: number,
-  ask: () => Promise<T>,
-  right: (answer: T) => boolean,
-  what: string,
-): Promise<T> {
-  const end = performance.now() + bound;
-  for (;;) {
-    const answer = await ask();
-    if (right(answer)) return answer;
-    if (performance.now() > end) throw new Error(`${what}: ${JSON.stringify(answer)}`);
-  }
 }

@@ -6,14 +6,18 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { Checker, carrier, listen, onOrder, report, send, stream } from '../../test/e2e/programs/support.js';
-import { type Account, type Ended, type Plan, plans } from '../account.js';
+import { type Account, type Ended, type Opened, type Plan, plans } from '../account.js';
 import { lastLinkEnd, startCensus } from '../census.js';
 
 const census = await startCensus();
 const [role, planName = 'exchange'] = process.argv.slice(2);
 let plan: Plan = plans[planName as keyof typeof plans];
 
-const opened: { provider: string | null }[] = [];
+const opened: Opened[] = [];
+let begin = (): void => {};
+const beginning = new Promise<void>((resolve) => {
+  begin = resolve;
+});
 const ended: Ended[] = [];
 const failed: Account['failed'] = [];
 
@@ -27,7 +31,7 @@ function busy(milliseconds: number): void {
 }
 
 async function use(socket: net.Socket): Promise<void> {
-  const { bytes, end, pieceTime } = plan;
+  const { bytes, end, pieceTime, waits } = plan;
   const { provider } = carrier(socket);
   const checker = new Checker().watch(socket);
   if (pieceTime !== undefined) socket.on('data', () => busy(pieceTime));
@@ -45,7 +49,10 @@ async function use(socket: net.Socket): Promise<void> {
   socket.on('close', () => {
     ended.push({ how: how.join(', '), time, provider, bytes: checker.bytes, correct: checker.correct });
   });
-  opened.push({ provider });
+  const port = role === 'acceptor' ? socket.remotePort : socket.localPort;
+  opened.push({ provider, port: port! });
+  report('opened');
+  if (waits) await beginning;
   if (bytes === 'endless') {
     stream(socket);
     return;
@@ -62,8 +69,8 @@ onOrder('plan', ({ name }) => {
   plan = plans[name as keyof typeof plans];
   report('planned');
 });
-onOrder('connect', async ({ port }) => {
-  const socket = net.connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
+async function connect(port: number): Promise<void> {
+  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   try {
     await once(socket, 'connect');
   } catch (error) {
@@ -72,6 +79,16 @@ onOrder('connect', async ({ port }) => {
     return;
   }
   await use(socket);
+}
+
+onOrder('begin', () => begin());
+/** Connects so many times in one turn. */
+onOrder('connect', ({ port, count = 1 }) => {
+  for (let i = 0; i < Number(count); i++) void connect(Number(port));
+});
+onOrder('block', ({ milliseconds }) => {
+  report('blocking');
+  busy(Number(milliseconds));
 });
 onOrder('account', async () => {
   const account: Account = { opened, ended, failed, lastLinkEnd: lastLinkEnd.time, census: await census() };
