@@ -1,7 +1,8 @@
-/** `npm run stress`: kills either side of connections at each step, many times. */
+/** `npm run stress`: kills either side of connections at each step, many times, and connects very often at once. */
 
 import { parseArgs } from 'node:util';
 import { Stage } from '../test/support/stage.js';
+import { burst } from './burst.js';
 import { type KillRound, KillRounds } from './kill-rounds.js';
 import { type Side, type Step, sides, steps } from './steps.js';
 
@@ -9,10 +10,16 @@ const usage = `npm run stress -- [--rounds N] [--step NAME,...] [--side acceptor
 
   --rounds N  of each step on each side (50)
   --step      of these: ${steps.map(({ name }) => name).join(', ')}
-  --side      who is killed; both without it`;
+  --side      who is killed; both without it
+  --burst N   connects in one turn at the end (4000); 0: none`;
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '50' }, step: { type: 'string' }, side: { type: 'string' } },
+  options: {
+    rounds: { type: 'string', default: '50' },
+    step: { type: 'string' },
+    side: { type: 'string' },
+    burst: { type: 'string', default: '4000' },
+  },
 });
 const rounds = Number(values.rounds);
 const wantedSteps =
@@ -68,6 +75,16 @@ for (const step of wantedSteps) {
         `${step.name.padEnd(14)} ${side.padEnd(10)} FAILED: ${error instanceof Error ? error.message : error}`,
       );
     }
+  }
+}
+const connects = Number(values.burst);
+if (connects > 0 && values.step === undefined && values.side === undefined) {
+  try {
+    const { ways, milliseconds } = await withStage((stage) => burst(stage, connects));
+    console.log(`burst of ${connects}: ${JSON.stringify(ways)} in ${milliseconds.toFixed(0)} ms`);
+  } catch (error) {
+    failures++;
+    console.log(`burst of ${connects} FAILED: ${error instanceof Error ? error.message : error}`);
   }
 }
 if (failures > 0) process.exitCode = 1;
