@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { TraceRecord } from '../../src/diagnostics/recorder.js';
 import { armPoint } from '../../stress/accounts.js';
 import type { Point } from '../../stress/points.js';
 import { type Program, Stage } from '../support/stage.js';
@@ -50,26 +51,13 @@ async function checkNoMore(server: Program): Promise<void> {
   await assert.rejects(server.next('connection', 200));
 }
 
-test('[shared-memory] a server that blocks for 300 ms is reached by TCP/IP, without a link and with one', {
-  timeout: 30_000,
-}, async (t) => {
-  const { server, client, port } = await pair(t);
-  const first = await connectBlocked(server, client, port, 300);
-  assert.deepEqual([first.provider, first.reason], ['tcpip', 'connect-timeout']);
-  const between = await connectBlocked(server, client, port, 0);
-  assert.deepEqual([between.provider, between.reason], ['shared-memory', 'accelerated']);
-  const second = await connectBlocked(server, client, port, 300);
-  assert.deepEqual([second.provider, second.reason], ['tcpip', 'connect-timeout']);
-  const last = await connectBlocked(server, client, port, 0);
-  assert.deepEqual([last.provider, last.reason], ['shared-memory', 'accelerated']);
-  await checkNoMore(server);
-});
-
-/** Verdicts of the server's condition function so far, from its trace. */
-function verdicts(server: Program, prefix: string): string[] {
+/** Verdicts of the server's condition function so far, and errors of WSPAccept, from its trace. */
+function accepting(server: Program, prefix: string): string[] {
   const lines = readFileSync(`${prefix}.${server.pid}.jsonl`, 'utf8').trim().split('\n');
-  const records = lines.map((line) => JSON.parse(line) as { kind: string; result: string });
-  return records.filter(({ kind }) => kind === 'condition').map(({ result }) => result);
+  const records = lines.map((line) => JSON.parse(line) as TraceRecord);
+  return records.flatMap(({ kind, fn, result, error }) =>
+    kind === 'condition' ? [String(result)] : fn === 'WSPAccept' && error !== '' ? [error] : [],
+  );
 }
 
 test('[shared-memory] WSD-CON-29 a server that blocks for 3 s is reached by TCP/IP, once, and is not even asked about what was withdrawn', {
@@ -89,7 +77,8 @@ test('[shared-memory] WSD-CON-29 a server that blocks for 3 s is reached by TCP/
     assert.deepEqual([after.provider, after.reason], ['shared-memory', 'accelerated']);
     await checkNoMore(server);
     // What was withdrawn would be one more.
-    assert.deepEqual(verdicts(server, trace), linked ? ['CF_ACCEPT', 'CF_ACCEPT'] : ['CF_ACCEPT']);
+    const served = linked ? ['CF_ACCEPT', 'WSAEWOULDBLOCK', 'CF_ACCEPT'] : ['CF_ACCEPT'];
+    assert.deepEqual(accepting(server, trace), served);
   });
   await Promise.all(alternatives);
 });
@@ -98,12 +87,13 @@ test('[shared-memory] a request that is withdrawn while the condition function i
   timeout: 30_000,
 }, async (t) => {
   const stage = new Stage(t);
+  const trace = join(stage.directory, 'trace');
   const point: Point = { owner: 'Listener', method: 'remove', phase: 'before' };
   const server = stage.start('echo-server', [], {
     require: false,
     flags: ['--import', armPoint],
     // Longer than any budget, after CF_ACCEPT and before it takes effect.
-    env: { STRESS_POINT: JSON.stringify(point), STRESS_STALL: '400' },
+    env: { STRESS_POINT: JSON.stringify(point), STRESS_STALL: '400', SOCKETS_DIRECT_TRACE: trace },
   });
   const client = stage.start('echo-client', [], { require: false });
   const { port } = await server.next<{ port: number }>('listening');
@@ -112,6 +102,7 @@ test('[shared-memory] a request that is withdrawn while the condition function i
   const second = await connectBlocked(server, client, port, 0);
   assert.deepEqual([second.provider, second.reason], ['shared-memory', 'accelerated']);
   await checkNoMore(server);
+  assert.deepEqual(accepting(server, trace), ['CF_ACCEPT', 'WSAECONNRESET', 'CF_ACCEPT']);
 });
 
 test('[shared-memory] both ends agree when the answer and the end of the budget meet', {
