@@ -25,6 +25,9 @@ export async function forget(...processes: readonly Program[]): Promise<void> {
   }
 }
 
+/** Milliseconds between two questions. */
+const pause = 5;
+
 /** Asks until the answer is right, and says what the last one was if it is not within `bound` milliseconds. */
 export async function within<T>(
   bound: number,
@@ -37,5 +40,7 @@ export async function within<T>(
     const answer = await ask();
     if (right(answer)) return answer;
     if (performance.now() > end) throw new Error(`${what}: ${JSON.stringify(answer)}`);
+    // Whoever is asked has other things to do.
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }

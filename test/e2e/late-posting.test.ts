@@ -1,7 +1,7 @@
 /** The acceptor's receive buffers come late: the connector's negotiation message waits, and nothing is lost. */
 
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import type { PlanName } from '../../stress/account.js';
 import { accountOf, armPoint, postLate, sideProgram, within } from '../../stress/accounts.js';
 import type { Point } from '../../stress/points.js';
@@ -48,37 +48,40 @@ async function checkBlocked(t: TestContext, point: Point, milliseconds: number):
   await checkAll(programs);
 }
 
-test(
-  '[shared-memory] WSD-NEG-8 an acceptor that is blocked inside WSPAccept for 100 ms, 1 s, 3 s loses nothing',
-  limit,
-  async (t) => {
-    const point: Point = { owner: 'PeerLink', method: 'accept', phase: 'after' };
-    await Promise.all([100, 1000, 3000].map((milliseconds) => checkBlocked(t, point, milliseconds)));
-  },
-);
+// They wait most of the time.
+describe('late receive buffers', { concurrency: true }, () => {
+  test(
+    '[shared-memory] WSD-NEG-8 an acceptor that is blocked inside WSPAccept for 100 ms, 1 s, 3 s loses nothing',
+    limit,
+    async (t) => {
+      const point: Point = { owner: 'PeerLink', method: 'accept', phase: 'after' };
+      await Promise.all([100, 1000, 3000].map((milliseconds) => checkBlocked(t, point, milliseconds)));
+    },
+  );
 
-test(
-  '[shared-memory] WSD-NEG-8 an acceptor that is blocked before its first WSPRecv for 100 ms, 1 s, 3 s loses nothing',
-  limit,
-  async (t) => {
-    const point: Point = { owner: 'ProviderConnection', method: 'post', phase: 'before' };
-    await Promise.all([100, 1000, 3000].map((milliseconds) => checkBlocked(t, point, milliseconds)));
-  },
-);
+  test(
+    '[shared-memory] WSD-NEG-8 an acceptor that is blocked before its first WSPRecv for 100 ms, 1 s, 3 s loses nothing',
+    limit,
+    async (t) => {
+      const point: Point = { owner: 'ProviderConnection', method: 'post', phase: 'before' };
+      await Promise.all([100, 1000, 3000].map((milliseconds) => checkBlocked(t, point, milliseconds)));
+    },
+  );
 
-test(
-  '[shared-memory] WSD-NEG-8 WSD-NEG-9 a negotiation message before the buffers is kept for up to 3 s, then handed over',
-  limit,
-  async (t) => {
-    const count = 20;
-    await Promise.all(
-      [100, 1000, 3000].map(async (milliseconds) => {
-        const programs = await connectTo(new Stage(t), postLate, { STRESS_LATE: String(milliseconds) }, count);
-        // One message each: the connector says nothing more before it has the answer.
-        for (let i = 0; i < count; i++) await programs[0].next('early');
-        await checkAll(programs, count);
-        await assert.rejects(programs[0].next('early', 1), /no report/);
-      }),
-    );
-  },
-);
+  test(
+    '[shared-memory] WSD-NEG-8 WSD-NEG-9 a negotiation message before the buffers is kept for up to 3 s, then handed over',
+    limit,
+    async (t) => {
+      const count = 20;
+      await Promise.all(
+        [100, 1000, 3000].map(async (milliseconds) => {
+          const programs = await connectTo(new Stage(t), postLate, { STRESS_LATE: String(milliseconds) }, count);
+          // One message each: the connector says nothing more before it has the answer.
+          for (let i = 0; i < count; i++) await programs[0].next('early');
+          await checkAll(programs, count);
+          await assert.rejects(programs[0].next('early', 1), /no report/);
+        }),
+      );
+    },
+  );
+});
