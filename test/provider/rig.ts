@@ -1,6 +1,6 @@
 /** What a test needs of a provider that is not in the contract: two of them that reach each other, and how time passes. */
 
-import type { SimulatedOptions } from '../../src/providers/simulated/provider.js';
+import type { SimulatedOptions } from '../../src/providers/simulated/settings.js';
 import type { SanServiceProvider } from '../../src/spi/index.js';
 
 /** One provider of a rig. */

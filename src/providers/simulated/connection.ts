@@ -18,8 +18,10 @@ import {
   type WSAOVERLAPPED,
   WSS_OPERATION_IN_PROGRESS,
 } from '../../spi/index.js';
-import { type ConnectRequest, Pipe, type Timing, travelTime } from './network.js';
-import type { SimulatedSocket } from './socket.js';
+import type { RdmaRegistrations } from './memory.js';
+import type { ConnectRequest, Requester } from './request.js';
+import { Pipe, type Timing, travelTime } from './wire.js';
+import type { Process } from './world.js';
 
 /** Bytes of a private buffer: a negotiation message (WSD-NEG-9). */
 export const PRIVATE_SIZE = 256;
@@ -42,11 +44,21 @@ interface Operation {
   bytes: Uint8Array | null;
 }
 
-export class Connection {
-  readonly #owner: SimulatedSocket;
+/** Who owns a connection: its socket. */
+export interface ConnectionOwner {
+  readonly process: Process;
+  readonly rdma: RdmaRegistrations;
+  /** An operation has ended. */
+  complete(overlapped: WSAOVERLAPPED, error: number, bytes: number): void;
+  /** The connect that was under way has ended: 0, or a Winsock error with a reason code. */
+  connectEnded(error: number, reason: string | null): void;
+}
+
+export class Connection implements Requester {
+  readonly #owner: ConnectionOwner;
   readonly #options: ConnectionOptions;
   readonly #out: Pipe;
-  request: ConnectRequest | null = null;
+  request: ConnectRequest<Connection> | null = null;
   peer: Connection | null = null;
   #state: 'connecting' | 'cancelled' | 'connected' | 'torn-down';
   /** The NIC takes messages and sends them. */
@@ -72,7 +84,7 @@ export class Connection {
   readonly #queue: (() => void)[] = [];
   #drainDue = false;
 
-  constructor(owner: SimulatedSocket, options: ConnectionOptions, initiator: boolean) {
+  constructor(owner: ConnectionOwner, options: ConnectionOptions, initiator: boolean) {
     this.#owner = owner;
     this.#options = options;
     this.#out = new Pipe(owner.process.world, options);
@@ -274,7 +286,7 @@ export class Connection {
   // ---- beginning
 
   /** Sends the request on its way. */
-  connect(request: ConnectRequest, arrive: () => void): void {
+  connect(request: ConnectRequest<Connection>, arrive: () => void): void {
     this.request = request;
     this.#out.send(arrive);
   }

@@ -41,6 +41,7 @@ export interface ExtensionHost {
   readonly process: Process;
   readonly faults: Faults;
   readonly messageSizeMax: number;
+  readonly rdmaSizeMax: number;
   /** Optional extensions that are offered. */
   readonly rdmaRead: boolean;
   readonly providerMemory: boolean;
@@ -155,6 +156,7 @@ function rdmaTransfer(host: ExtensionHost, call: 'WSPRdmaRead' | 'WSPRdmaWrite')
     if (error === 0 && count < 1) error = WSAEINVAL;
     if (error === 0 && descriptorLength !== DESCRIPTOR_SIZE) error = WSAEFAULT;
     if (error === 0 && !list.every((one) => socket.registrations.coversHandle(one, access))) error = WSAEFAULT;
+    if (error === 0 && list.reduce((sum, { len }) => sum + len, 0) > host.rdmaSizeMax) error = WSAEMSGSIZE;
     if (error === 0) error = host.faults.call(call);
     if (error === 0) {
       const target = descriptor.slice(0, DESCRIPTOR_SIZE);

@@ -18,6 +18,7 @@ import type { World } from './world.js';
 export const faultyCalls = [
   'WSPSocket',
   'WSPBind',
+  'WSPSetSockOpt',
   'WSPListen',
   'WSPEventSelect',
   'WSPConnect',

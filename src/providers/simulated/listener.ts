@@ -1,7 +1,10 @@
 /** The queue of connection requests of a listening socket (WSD-LSN-6 to WSD-LSN-13). */
 
 import { SOMAXCONN } from '../../spi/index.js';
-import type { ConnectRequest } from './network.js';
+import type { Connection } from './connection.js';
+import type { ConnectRequest as Request } from './request.js';
+
+type ConnectRequest = Request<Connection>;
 
 /** What SOMAXCONN means here (WSD-LSN-11): room for bursts of sixteen times the kernel's. */
 const backlogMax = 65_536;

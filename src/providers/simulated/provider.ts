@@ -17,12 +17,10 @@ import {
   type SanServiceProvider,
   SIO_ADDRESS_LIST_QUERY,
   SIO_GET_EXTENSION_FUNCTION_POINTER,
-  SO_MAX_MSG_SIZE,
   SOCK_STREAM,
   type SOCKADDR,
   type SOCKET_ADDRESS_LIST,
   SOCKET_ERROR,
-  SOL_SOCKET,
   WINSOCK_VERSION,
   WSA_FLAG_OVERLAPPED,
   WSA_IO_INCOMPLETE,
@@ -36,7 +34,6 @@ import {
   WSAEINVAL,
   WSAEISCONN,
   WSAEMSGSIZE,
-  WSAENOPROTOOPT,
   WSAENOTSOCK,
   WSAEOPNOTSUPP,
   WSAEPROTONOSUPPORT,
@@ -58,56 +55,13 @@ import { Connection, type ConnectionOptions } from './connection.js';
 import { type ExtensionHost, extensionFunction } from './extensions.js';
 import { Faults } from './faults.js';
 import { Listener } from './listener.js';
-import { ConnectRequest, Network, type Station, travelTime } from './network.js';
+import { Network, type Station } from './network.js';
+import { checkOption, getOption } from './options.js';
+import { ConnectRequest } from './request.js';
+import { defaults, type SimulatedOptions } from './settings.js';
 import { SimulatedSocket } from './socket.js';
+import { travelTime } from './wire.js';
 import type { Process } from './world.js';
-
-export interface SimulatedOptions {
-  /** Default: `simulated`. */
-  readonly name: string;
-  /** Name of the SAN that joins the providers. Default: `san`. */
-  readonly network: string;
-  /** Addresses of the NICs with the bits of their subnets. Default: `10.1.0.1/24`. */
-  readonly addresses: readonly string[];
-  /** A sender is held back until a receive buffer is posted; else private buffers. Default: false. */
-  readonly flowControl: boolean;
-  /** Private buffers of 256 bytes for each connection. Default: 1. */
-  readonly privateBuffers: number;
-  /** Whether our ProviderMemory extension is offered. Default: true. */
-  readonly providerMemory: boolean;
-  /** Whether WSPRdmaRead is offered. Default: true. */
-  readonly rdmaRead: boolean;
-  /** Whether our ProviderDiagnostics extension is offered. Default: true. */
-  readonly diagnostics: boolean;
-  /** WSPSend is done when it returns; else always WSA_IO_PENDING. Default: true. */
-  readonly immediateSends: boolean;
-  /** Microseconds to the peer, and at most so many more. Default: 5 and 5. */
-  readonly latency: number;
-  readonly spread: number;
-  /** SO_MAX_MSG_SIZE in bytes. Default: 131072. */
-  readonly messageSizeMax: number;
-  /** Milliseconds that a connect may take. Default: 50. */
-  readonly connectBudget: number;
-  /** Default: none. */
-  readonly faults: Faults | null;
-}
-
-const defaults: SimulatedOptions = {
-  name: 'simulated',
-  network: 'san',
-  addresses: ['10.1.0.1/24'],
-  flowControl: false,
-  privateBuffers: 1,
-  providerMemory: true,
-  rdmaRead: true,
-  diagnostics: true,
-  immediateSends: true,
-  latency: 5,
-  spread: 5,
-  messageSizeMax: 131_072,
-  connectBudget: 50,
-  faults: null,
-};
 
 /** The provider of one process of a world. */
 export class SimulatedProvider implements SanServiceProvider {
@@ -238,6 +192,7 @@ export class SimulatedProvider implements SanServiceProvider {
       return fail(WSAEACCES);
     }
     accepting.local = { ...callee };
+    accepting.debug = s.debug;
     accepting.remote = { ...caller };
     accepting.connection = new Connection(accepting, this.#connectionOptions, false);
     accepting.connection.accept(request.initiator);
@@ -249,7 +204,7 @@ export class SimulatedProvider implements SanServiceProvider {
   }
 
   /** As if the connector's budget ended at this very moment. */
-  #withdrawInCondition(request: ConnectRequest): void {
+  #withdrawInCondition(request: ConnectRequest<Connection>): void {
     if (!request.isPending) return;
     this.process.world.mark('fault: withdrawn in the condition function');
     request.initiator.expire();
@@ -386,13 +341,7 @@ export class SimulatedProvider implements SanServiceProvider {
       return false;
     },
     WSPGetSockOpt: (s, level, name, value, length, lpErrno) =>
-      this.#result(s, lpErrno, () => {
-        if (level !== SOL_SOCKET || name !== SO_MAX_MSG_SIZE) return WSAENOPROTOOPT;
-        if (length.value < 4) return WSAEFAULT;
-        value.value = this.options.messageSizeMax;
-        length.value = 4;
-        return 0;
-      }),
+      this.#result(s, lpErrno, (socket) => getOption(this.options, socket.debug, level, name, value, length)),
     WSPIoctl: (s, code, input, _inputSize, output, outputSize, returned, _overlapped, _routine, _thread, lpErrno) => {
       // The socket may be invalid when an extension is asked for (WSD-INI-17).
       if (code === SIO_GET_EXTENSION_FUNCTION_POINTER) {
@@ -441,7 +390,12 @@ export class SimulatedProvider implements SanServiceProvider {
         socket.complete(overlapped, 0, length);
         return 0;
       }),
-    WSPSetSockOpt: (s, _level, _name, _value, _length, lpErrno) => this.#result(s, lpErrno, () => WSAENOPROTOOPT),
+    WSPSetSockOpt: (s, level, name, value, length, lpErrno) =>
+      this.#result(s, lpErrno, (socket) => {
+        const error = checkOption(level, name, value, length) || this.faults.call('WSPSetSockOpt');
+        if (error === 0) socket.debug = value === 1;
+        return error;
+      }),
     WSPSocket: (af, type, protocol, info, _group, flags, lpErrno) => {
       let error = 0;
       if (this.#starts === 0) error = WSANOTINITIALISED;

@@ -30,6 +30,8 @@ export class SimulatedSocket implements ProviderSocket {
   /** A connect has been started and has not ended. */
   connecting = false;
   closed = false;
+  /** SO_DEBUG, which an accepting socket takes over (WSD-ACC-34). */
+  debug = false;
   /** Reason code of the last failure. */
   reason: string | null = null;
   /** Ends the timer of the connect under way. */

@@ -1,0 +1,55 @@
+/** What a simulated NIC and its provider can and cannot do. */
+
+import type { Faults } from './faults.js';
+import type { Limits } from './options.js';
+
+export interface SimulatedOptions extends Limits {
+  /** Default: `simulated`. */
+  readonly name: string;
+  /** Name of the SAN that joins the providers. Default: `san`. */
+  readonly network: string;
+  /** Addresses of the NICs with the bits of their subnets. Default: `10.1.0.1/24`. */
+  readonly addresses: readonly string[];
+  /** A sender is held back until a receive buffer is posted; else private buffers. Default: false. */
+  readonly flowControl: boolean;
+  /** Private buffers of 256 bytes for each connection. Default: 1. */
+  readonly privateBuffers: number;
+  /** Whether our ProviderMemory extension is offered. Default: true. */
+  readonly providerMemory: boolean;
+  /** Whether WSPRdmaRead is offered. Default: true. */
+  readonly rdmaRead: boolean;
+  /** Whether our ProviderDiagnostics extension is offered. Default: true. */
+  readonly diagnostics: boolean;
+  /** WSPSend is done when it returns; else always WSA_IO_PENDING. Default: true. */
+  readonly immediateSends: boolean;
+  /** Microseconds to the peer, and at most so many more. Default: 5 and 5. */
+  readonly latency: number;
+  readonly spread: number;
+  /** SO_MAX_MSG_SIZE, SO_MAX_RDMA_SIZE and SO_RDMA_THRESHOLD_SIZE in bytes. Defaults: 131072, 1 MiB, 65536. */
+  readonly messageSizeMax: number;
+  readonly rdmaSizeMax: number;
+  readonly rdmaThreshold: number;
+  /** Milliseconds that a connect may take. Default: 50. */
+  readonly connectBudget: number;
+  /** Default: none. */
+  readonly faults: Faults | null;
+}
+
+export const defaults: SimulatedOptions = {
+  name: 'simulated',
+  network: 'san',
+  addresses: ['10.1.0.1/24'],
+  flowControl: false,
+  privateBuffers: 1,
+  providerMemory: true,
+  rdmaRead: true,
+  diagnostics: true,
+  immediateSends: true,
+  latency: 5,
+  spread: 5,
+  messageSizeMax: 131_072,
+  rdmaSizeMax: 1_048_576,
+  rdmaThreshold: 65_536,
+  connectBudget: 50,
+  faults: null,
+};
