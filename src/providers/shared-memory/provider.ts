@@ -116,14 +116,14 @@ export class SharedMemoryProvider implements SanServiceProvider {
   }
 
   #check(s: ProviderSocket | InvalidSocket, lpErrno: Out<number>): SharedMemorySocket | null {
-    if (s instanceof SharedMemorySocket && !s.closed) return s;
+    if (s instanceof SharedMemorySocket && s.provider === this && !s.closed) return s;
     lpErrno.value = WSAENOTSOCK;
     return null;
   }
 
   #newSocket(family: number, lpErrno: Out<number>): SharedMemorySocket | InvalidSocket {
     const { upcalls } = this.#acceptor.services;
-    const socket = new SharedMemorySocket(upcalls, family);
+    const socket = new SharedMemorySocket(this, upcalls, family);
     const handle = upcalls.WPUCreateSocketHandle(this.protocolInfo.dwCatalogEntryId, socket, lpErrno);
     if (handle === INVALID_SOCKET) return INVALID_SOCKET;
     socket.switchHandle = handle;
