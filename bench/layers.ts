@@ -33,7 +33,7 @@ import {
   type WSAOVERLAPPED,
   type WSPPROC_TABLE,
 } from '../src/spi/index.js';
-import { type SanConnection, Switch } from '../src/switch/index.js';
+import { type SanConnection, type Scheduler, Switch } from '../src/switch/index.js';
 import { ProviderMemory } from '../src/switch/provider-memory.js';
 import { pollOverlapped, type ReceiveBuffer } from '../src/switch/transfer-memory.js';
 import { type Handle, Upcalls } from '../src/switch/upcalls.js';
@@ -86,6 +86,19 @@ function ringLayer(size: number): Exchange {
   };
 }
 
+const scheduler: Scheduler = {
+  soon: (task) => {
+    setImmediate(task);
+  },
+  next: (task) => {
+    process.nextTick(task);
+  },
+  later: (task, milliseconds) => {
+    const timer = setTimeout(task, milliseconds).unref();
+    return () => clearTimeout(timer);
+  },
+};
+
 interface Loop {
   provider: SharedMemoryProvider;
   poll(): void;
@@ -97,6 +110,7 @@ function newProvider(environment: Record<string, string>): Loop {
     now: () => performance.now() * 1000,
     random: () => 0,
     connectBudget: 1000,
+    scheduler,
   });
   return {
     provider,
@@ -215,18 +229,7 @@ function newSwitch(provider: SharedMemoryProvider): Switch {
     tcpip: createTcpipProvider(),
     providers: () => [provider],
     startReason: () => 'no-provider',
-    scheduler: {
-      soon: (task) => {
-        setImmediate(task);
-      },
-      next: (task) => {
-        process.nextTick(task);
-      },
-      later: (task, milliseconds) => {
-        const timer = setTimeout(task, milliseconds).unref();
-        return () => clearTimeout(timer);
-      },
-    },
+    scheduler,
     portReservation: () => ({ reserve: () => ({ release: () => platform !== null && port++ }), random: () => 0 }),
     isForeign: () => false,
     required: true,

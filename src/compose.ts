@@ -37,6 +37,7 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     now: () => performance.now() * 1000,
     random: Math.random,
     connectBudget: required ? requiredConnectBudget : connectBudget,
+    scheduler,
   });
   const tcpip = createTcpipProvider();
   return new Switch({

@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { loadPlatform } from '../../src/platform/index.js';
 import { LinkEndpoint } from '../../src/providers/shared-memory/endpoint.js';
 import { Rendezvous } from '../../src/providers/shared-memory/rendezvous.js';
+import { realTime } from '../support/real-time.js';
 
 const [role, directory, ...more] = process.argv.slice(2) as [string, string, ...string[]];
 const platform = loadPlatform();
@@ -15,6 +16,7 @@ const say = (message: object): void => {
 if (role === 'serve') {
   // Stays, answers each link with its own pid in the first word, and reports the end of links.
   const endpoint = new LinkEndpoint({
+    ...realTime,
     platform,
     rendezvous,
     arenaSize: 1 << 20,
@@ -37,7 +39,7 @@ if (role === 'serve') {
   say({ token: endpoint.token });
 } else if (role === 'churn') {
   // Registers and unregisters one port many times; afterwards says how often its own entry was missing.
-  const endpoint = new LinkEndpoint({ platform, rendezvous, arenaSize: 1 << 20, onLink: () => {} });
+  const endpoint = new LinkEndpoint({ ...realTime, platform, rendezvous, arenaSize: 1 << 20, onLink: () => {} });
   endpoint.publish();
   say({ token: endpoint.token });
   process.once('message', () => {

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { PlatformError } from '../../src/platform/index.js';
 import { Rendezvous } from '../../src/providers/shared-memory/rendezvous.js';
+import { realTime } from '../support/real-time.js';
 import { Bench, openDescriptors, platform } from './support.js';
 
 let bench: Bench;
@@ -132,7 +133,7 @@ test('a path longer than a socket address', async () => {
   const deep = join(bench.directory, 'x'.repeat(180));
   const rendezvous = open(deep);
   const { LinkEndpoint } = await import('../../src/providers/shared-memory/endpoint.js');
-  const options = { platform, arenaSize: 1 << 16, onLink: () => {} };
+  const options = { ...realTime, platform, arenaSize: 1 << 16, onLink: () => {} };
   const server = new LinkEndpoint({ ...options, rendezvous });
   server.publish();
   const client = new LinkEndpoint({ ...options, rendezvous: open(deep) });

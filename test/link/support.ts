@@ -12,6 +12,7 @@ import {
   LinkEndpoint,
 } from '../../src/providers/shared-memory/endpoint.js';
 import { Rendezvous } from '../../src/providers/shared-memory/rendezvous.js';
+import { realTime } from '../support/real-time.js';
 
 export const platform = loadPlatform();
 export const arenaSize = 256 * 1024;
@@ -65,6 +66,7 @@ export class Party {
   constructor(rendezvous: Rendezvous, options: Partial<EndpointOptions> = {}) {
     this.rendezvous = rendezvous;
     this.endpoint = new LinkEndpoint({
+      ...realTime,
       platform,
       rendezvous,
       arenaSize,

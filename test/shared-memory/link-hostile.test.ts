@@ -23,7 +23,8 @@ import {
 } from '../../src/providers/shared-memory/records.js';
 import { RingProducer } from '../../src/providers/shared-memory/ring.js';
 import { MEM_WRITE, WSAECONNREFUSED, WSAECONNRESET, WSAETIMEDOUT } from '../../src/spi/index.js';
-import { callee, caller, clear, Loop, notify, type Party, region } from './link-support.js';
+import { notify, region } from '../provider/memory.js';
+import { callee, caller, clear, Loop, type Party } from './link-support.js';
 
 /** A loop whose peer is not a link but this test's own hand. */
 class Target {

@@ -10,39 +10,24 @@ import {
   AF_INET,
   EventObject,
   INVALID_SOCKET,
-  type MemoryRegion,
-  OVERLAPPED_POLL,
   type SOCKADDR,
   type SwitchHandle,
   type WSABUF,
-  WSAOVERLAPPED,
+  type WSAOVERLAPPED,
   type WSPUPCALLTABLEEX,
 } from '../../src/spi/index.js';
+import { notify, region } from '../provider/memory.js';
+import { scheduler } from '../support/real-time.js';
 
 export const callee: SOCKADDR = { sa_family: AF_INET, address: '127.0.0.1', port: 80 };
 export const caller: SOCKADDR = { sa_family: AF_INET, address: '127.0.0.1', port: 50_000 };
-
-export function region(size: number): MemoryRegion {
-  const memory = new ArrayBuffer((size + 7) & ~7);
-  return { bytes: new Uint8Array(memory, 0, size), words: new Int32Array(memory) };
-}
-
-export function notify(): WSAOVERLAPPED {
-  return new WSAOVERLAPPED();
-}
-
-export function poll(): WSAOVERLAPPED {
-  const overlapped = new WSAOVERLAPPED();
-  overlapped.hEvent = OVERLAPPED_POLL;
-  return overlapped;
-}
 
 /** Takes turns only when told to. */
 class HandPoller extends Poller {
   readonly links = new Set<Pollable>();
 
   constructor() {
-    super({ now: () => 0, yieldProcessor: () => {} });
+    super({ now: () => 0, scheduler, yieldProcessor: () => {} });
   }
 
   override kick(link: Pollable): void {
@@ -129,7 +114,7 @@ export class Party implements ConnectionOwner {
       }
       this.onCompletion?.(one);
     });
-    this.connection = new Connection(this, upcalls, link, initiator);
+    this.connection = new Connection(this, { upcalls, scheduler }, link, initiator);
   }
 
   connectEnded(wsaError: number, reason: string | null): void {

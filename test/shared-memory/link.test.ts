@@ -17,7 +17,8 @@ import {
   WSAETIMEDOUT,
   WSS_OPERATION_IN_PROGRESS,
 } from '../../src/spi/index.js';
-import { callee, caller, join, notify, type Party, poll } from './link-support.js';
+import { notify, poll } from '../provider/memory.js';
+import { callee, caller, join, type Party } from './link-support.js';
 
 const bytes = (length: number, value = 7): Buffer => Buffer.alloc(length, value);
 

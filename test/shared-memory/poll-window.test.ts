@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { PollWindow } from '../../src/providers/shared-memory/poll-window.js';
 import { type Pollable, Poller } from '../../src/providers/shared-memory/poller.js';
+import { scheduler } from '../support/real-time.js';
 
 /** A window that has seen `count` messages `gap` microseconds apart. */
 function after(count: number, gap: number): { window: PollWindow; now: number } {
@@ -135,7 +136,7 @@ function eventually(condition: () => boolean): Promise<void> {
 test('a link without dense traffic sleeps as soon as it is idle, and work before sleeping keeps it awake', async () => {
   let yields = 0;
   let now = 0;
-  const poller = new Poller({ now: () => (now += 10), yieldProcessor: () => yields++ });
+  const poller = new Poller({ now: () => (now += 10), scheduler, yieldProcessor: () => yields++ });
   const link = new Fake();
   link.work = 5;
   poller.kick(link);
@@ -150,7 +151,7 @@ test('a link without dense traffic sleeps as soon as it is idle, and work before
 
 test('the doorbell polls at once', async () => {
   let now = 0;
-  const poller = new Poller({ now: () => (now += 10), yieldProcessor: () => {} });
+  const poller = new Poller({ now: () => (now += 10), scheduler, yieldProcessor: () => {} });
   const link = new Fake();
   link.work = 1;
   poller.ring(link);
@@ -162,7 +163,7 @@ test('the doorbell polls at once', async () => {
 test('dense traffic keeps a link polling, yielding the processor in idle turns, for its window', async () => {
   let yields = 0;
   let now = 0;
-  const poller = new Poller({ now: () => (now += 5), yieldProcessor: () => yields++ });
+  const poller = new Poller({ now: () => (now += 5), scheduler, yieldProcessor: () => yields++ });
   const link = new Fake();
   link.work = 300;
   poller.kick(link);
@@ -177,7 +178,7 @@ test('dense traffic keeps a link polling, yielding the processor in idle turns, 
 
 test('fruitless polling spends a budget, so that a pattern which always misses does not burn a processor', async () => {
   let now = 0;
-  const poller = new Poller({ now: () => (now += 10), yieldProcessor: () => {} });
+  const poller = new Poller({ now: () => (now += 10), scheduler, yieldProcessor: () => {} });
   const link = new Fake();
   let polled = 0;
   const begin = now;
@@ -194,7 +195,7 @@ test('fruitless polling spends a budget, so that a pattern which always misses d
 
 test('an exception out of a link stops neither its own turns nor those of others', async () => {
   let now = 0;
-  const poller = new Poller({ now: () => (now += 10), yieldProcessor: () => {} });
+  const poller = new Poller({ now: () => (now += 10), scheduler, yieldProcessor: () => {} });
   const bad = new Fake();
   const good = new Fake();
   bad.thrown = new Error('handler of a program');
@@ -215,7 +216,7 @@ test('an exception out of a link stops neither its own turns nor those of others
 });
 
 test('a removed link is not polled any more', async () => {
-  const poller = new Poller({ now: () => 0, yieldProcessor: () => {} });
+  const poller = new Poller({ now: () => 0, scheduler, yieldProcessor: () => {} });
   const link = new Fake();
   poller.kick(link);
   poller.remove(link);

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { SimulatedProvider } from '../../src/providers/simulated/provider.js';
 import type { SimulatedOptions } from '../../src/providers/simulated/settings.js';
 import { World } from '../../src/providers/simulated/world.js';
+import { createTcpipProvider } from '../../src/providers/tcpip/index.js';
 import {
   AF_INET,
   EventObject,
@@ -42,7 +43,7 @@ export class Side {
     this.provider = new SimulatedProvider(world.process(), { addresses: [`${address}/24`], ...options });
     const out: Out<WSPPROC_TABLE | null> = { value: null };
     const data = { wVersion: 0, wHighVersion: 0, szDescription: '' };
-    const { protocolInfo } = this.provider;
+    const { protocolInfo } = createTcpipProvider();
     assert.equal(this.provider.WSPStartupEx(WINSOCK_VERSION, data, protocolInfo, this.upcalls.table, out), 0);
     this.table = out.value!;
   }

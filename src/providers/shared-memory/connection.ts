@@ -23,6 +23,7 @@ import {
 import type { LinkConnection, PeerLink } from './link.js';
 import type { RdmaRegistrations } from './memory.js';
 import { REFUSED_BY_SWITCH, REFUSED_NO_LISTENER } from './records.js';
+import type { Scheduler } from './scheduler.js';
 
 /** Bytes of a message that comes before a buffer is posted: at least a negotiation message (WSD-NEG-9, WSD-NEG-13). */
 const privateSize = 256;
@@ -42,11 +43,18 @@ export interface ConnectionOwner {
   connectElsewhere(): boolean;
 }
 
+/** What a provider has for all its connections. */
+export interface ConnectionServices {
+  readonly upcalls: WSPUPCALLTABLEEX;
+  readonly scheduler: Scheduler;
+}
+
 type State = 'connecting' | 'cancelled' | 'connected' | 'torn-down';
 
 export class Connection implements LinkConnection {
   readonly #owner: ConnectionOwner;
   readonly #upcalls: WSPUPCALLTABLEEX;
+  readonly #scheduler: Scheduler;
   readonly link: PeerLink;
   readonly #initiator: boolean;
   id = 0;
@@ -64,9 +72,10 @@ export class Connection implements LinkConnection {
   #privateMessage: { memory: MemoryRegion; length: number } | null = null;
   readonly #errno: Out<number> = { value: 0 };
 
-  constructor(owner: ConnectionOwner, upcalls: WSPUPCALLTABLEEX, link: PeerLink, initiator: boolean) {
+  constructor(owner: ConnectionOwner, services: ConnectionServices, link: PeerLink, initiator: boolean) {
     this.#owner = owner;
-    this.#upcalls = upcalls;
+    this.#upcalls = services.upcalls;
+    this.#scheduler = services.scheduler;
     this.link = link;
     this.#initiator = initiator;
     this.#state = initiator ? 'connecting' : 'connected';
@@ -86,7 +95,7 @@ export class Connection implements LinkConnection {
   post(buffer: WSABUF, overlapped: WSAOVERLAPPED): void {
     overlapped.Internal = WSS_OPERATION_IN_PROGRESS;
     // The caller must have its answer before the completion: it may still be posting.
-    if (this.#privateMessage !== null && this.#count === 0) setImmediate(() => this.#handOver());
+    if (this.#privateMessage !== null && this.#count === 0) this.#scheduler.soon(() => this.#handOver());
     if (this.#count === this.#buffers.length) this.#grow();
     const at = (this.#first + this.#count) & (this.#buffers.length - 1);
     this.#overlapped[at] = overlapped;

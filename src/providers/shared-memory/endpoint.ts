@@ -13,6 +13,7 @@ import {
 } from './handshake.js';
 import { HandshakeChannel, LinkExists } from './handshake-channel.js';
 import type { Rendezvous } from './rendezvous.js';
+import type { Scheduler } from './scheduler.js';
 
 /**
  * Memory and a socket that two event loops share. The socket is paused, and does not keep the process alive; whoever gets
@@ -35,6 +36,9 @@ export interface EndpointOptions {
   rendezvous: Rendezvous;
   /** Bytes of an arena, a multiple of 4096 and at least 64 KiB. The smaller of the two sides' wishes holds. */
   arenaSize: number;
+  /** Microseconds, monotonic. */
+  now(): number;
+  scheduler: Scheduler;
   /** Gets each link that a peer has dialled. */
   onLink(link: EstablishedLink): void;
   /** Bound on one handshake, on either side. Default: 1000. */
@@ -155,9 +159,7 @@ export class LinkEndpoint {
   #start(token: string): Promise<EstablishedLink> {
     const dial = new Dial();
     this.#dials.set(token, dial);
-    const timer = setTimeout(() => this.#expire(token, dial), this.#timeout);
-    timer.unref();
-    const settled = (): void => clearTimeout(timer);
+    const settled = this.#options.scheduler.later(() => this.#expire(token, dial), this.#timeout);
     dial.promise.then(settled, settled);
     this.#establish(token, dial).then(
       (link) => {
@@ -200,11 +202,11 @@ export class LinkEndpoint {
       await incoming.over;
       if (this.#dials.get(token) !== dial) return null;
     }
-    const deadline = performance.now() + this.#timeout;
+    const deadline = this.#deadline();
     const socket = await this.#connect(token);
     let channel: HandshakeChannel;
     try {
-      channel = new HandshakeChannel(this.#platform, socket, deadline);
+      channel = new HandshakeChannel(this.#platform, socket, deadline, this.#options);
       // The dial may have been settled, by a link or by closing, while the socket was being connected.
       if (this.#dials.get(token) !== dial) throw new PlatformError('peer-closing');
     } catch (error) {
@@ -223,6 +225,10 @@ export class LinkEndpoint {
       dial.yielded = true;
       return null;
     }
+  }
+
+  #deadline(): number {
+    return this.#options.now() + this.#timeout * 1000;
   }
 
   #connect(token: string): Promise<net.Socket> {
@@ -275,7 +281,7 @@ export class LinkEndpoint {
     socket.unref();
     let channel: HandshakeChannel;
     try {
-      channel = new HandshakeChannel(this.#platform, socket, performance.now() + this.#timeout);
+      channel = new HandshakeChannel(this.#platform, socket, this.#deadline(), this.#options);
     } catch {
       socket.destroy();
       return;
@@ -330,7 +336,7 @@ export class LinkEndpoint {
     } catch (error) {
       // A fault of the owner must not pass for one of the peer.
       link.socket.destroy();
-      process.nextTick(() => {
+      this.#options.scheduler.soon(() => {
         throw error;
       });
       return;

@@ -2,10 +2,18 @@ import type net from 'node:net';
 import type { Reason } from '../../diagnostics/reasons.js';
 import { descriptorOf, type Platform, PlatformError, type ReadableWait } from '../../platform/index.js';
 import { decodeMessage, encodeMessage, type Message, MessageType, messageLength, violation } from './handshake.js';
+import type { Scheduler } from './scheduler.js';
 
 /** The peer has refused because there is, or will be, another link between the two. */
 export class LinkExists extends Error {
   override readonly name = 'LinkExists';
+}
+
+/** What a handshake's deadline is told by. */
+export interface Clock {
+  /** Microseconds, monotonic. */
+  now(): number;
+  readonly scheduler: Scheduler;
 }
 
 /** A message that was asked for, with the descriptors that came with it. The receiver closes them. */
@@ -23,16 +31,18 @@ export class HandshakeChannel {
   readonly socket: net.Socket;
   readonly descriptor: number;
   readonly #platform: Platform;
-  /** Of `performance.now()`, in milliseconds. */
+  /** Of the clock, in microseconds. */
   readonly #deadline: number;
+  readonly #clock: Clock;
   #wait: ReadableWait | null = null;
   #failure: PlatformError | null = null;
 
-  constructor(platform: Platform, socket: net.Socket, deadline: number) {
+  constructor(platform: Platform, socket: net.Socket, deadline: number, clock: Clock) {
     this.#platform = platform;
     this.socket = socket;
     this.descriptor = descriptorOf(socket);
     this.#deadline = deadline;
+    this.#clock = clock;
   }
 
   /** Throws PlatformError `peer-gone`, `peer-protocol`, `resources-exhausted` or `peer-unreachable`. */
@@ -66,7 +76,7 @@ export class HandshakeChannel {
         }
       }
       // The socket is asked once more after the deadline: it may be our own loop that was late.
-      const remaining = this.#deadline - performance.now();
+      const remaining = (this.#deadline - this.#clock.now()) / 1000;
       if (remaining <= 0) throw new PlatformError('connect-timeout');
       await this.#readable(remaining);
     }
@@ -99,10 +109,9 @@ export class HandshakeChannel {
   async #readable(milliseconds: number): Promise<void> {
     const wait = this.#platform.waitReadable(this.descriptor);
     this.#wait = wait;
-    const timer = setTimeout(() => wait.cancel(), Math.ceil(milliseconds));
-    timer.unref();
+    const cancel = this.#clock.scheduler.later(() => wait.cancel(), Math.ceil(milliseconds));
     await wait.promise;
-    clearTimeout(timer);
+    cancel();
     this.#wait = null;
   }
 }

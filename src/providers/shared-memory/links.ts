@@ -13,6 +13,7 @@ import { type LinkOwner, PeerLink } from './link.js';
 import { Poller } from './poller.js';
 import { REFUSED_NO_LISTENER } from './records.js';
 import { Rendezvous, type RendezvousEntry } from './rendezvous.js';
+import type { Scheduler } from './scheduler.js';
 import type { Connector, SharedMemorySocket } from './socket.js';
 
 export interface LinksOptions {
@@ -25,6 +26,7 @@ export interface LinksOptions {
   /** Milliseconds that a connect may take before it is given up (decision 8). */
   connectBudget: number;
   upcalls: WSPUPCALLTABLEEX;
+  scheduler: Scheduler;
 }
 
 /** How many processes of one port a connect tries. */
@@ -53,7 +55,7 @@ export class Links implements LinkOwner, Connector {
   readonly #listeners = new Map<number, SharedMemorySocket[]>();
   readonly #ports = new Map<number, PortEntries>();
   readonly #connecting = new Map<SharedMemorySocket, number>();
-  #deadlineTimer: NodeJS.Timeout | null = null;
+  #cancelDeadline: (() => void) | null = null;
   #published = false;
   readonly #root = new AsyncResource('SocketsDirectLinks');
 
@@ -61,11 +63,17 @@ export class Links implements LinkOwner, Connector {
     this.#options = options;
     const { platform, environment } = options;
     this.#rendezvous = new Rendezvous({ environment, platform });
-    this.#poller = new Poller({ now: options.now, yieldProcessor: platform.schedYield });
+    this.#poller = new Poller({
+      now: options.now,
+      scheduler: options.scheduler,
+      yieldProcessor: platform.schedYield,
+    });
     this.#endpoint = new LinkEndpoint({
       platform,
       rendezvous: this.#rendezvous,
       arenaSize: ARENA_SIZE,
+      now: options.now,
+      scheduler: options.scheduler,
       onLink: (link) => this.#adopt(link),
     });
   }
@@ -204,7 +212,7 @@ export class Links implements LinkOwner, Connector {
   }
 
   #request(socket: SharedMemorySocket, link: PeerLink): void {
-    const connection = new Connection(socket, this.#options.upcalls, link, true);
+    const connection = new Connection(socket, this.#options, link, true);
     const slot = link.isDead ? null : link.open(connection);
     if (slot === null) {
       socket.connectEnded(link.isDead ? WSAETIMEDOUT : WSAENOBUFS, link.isDead ? 'peer-gone' : 'link-limit');
@@ -217,13 +225,14 @@ export class Links implements LinkOwner, Connector {
   }
 
   #armDeadline(): void {
-    if (this.#deadlineTimer !== null) return;
+    if (this.#cancelDeadline !== null) return;
     const tick = Math.max(1, this.#options.connectBudget / budgetTicks);
-    this.#deadlineTimer = this.#root.runInAsyncScope(() => setTimeout(() => this.#checkDeadlines(), tick));
+    const { scheduler } = this.#options;
+    this.#cancelDeadline = this.#root.runInAsyncScope(() => scheduler.later(() => this.#checkDeadlines(), tick));
   }
 
   #checkDeadlines(): void {
-    this.#deadlineTimer = null;
+    this.#cancelDeadline = null;
     const now = this.#options.now();
     for (const [socket, ticks] of this.#connecting) {
       if (this.#isAlive(socket, now)) continue;
@@ -287,7 +296,7 @@ export class Links implements LinkOwner, Connector {
     for (const link of [...this.#all]) link.end('closed');
     this.#endpoint.close();
     this.#rendezvous.close();
-    if (this.#deadlineTimer !== null) clearTimeout(this.#deadlineTimer);
-    this.#deadlineTimer = null;
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = null;
   }
 }

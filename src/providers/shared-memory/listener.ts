@@ -12,7 +12,7 @@ export interface ConnectionRequest {
   readonly caller: SOCKADDR;
 }
 
-/** What SOMAXCONN means here (WSD-LSN-11): room for any burst that one link can bring. */
+/** What SOMAXCONN means here (WSD-LSN-11): room for any burst that one link can bring, and sixteen of the kernel's. */
 const backlogMax = 65536;
 
 export class Listener {
@@ -30,17 +30,24 @@ export class Listener {
   /** A second WSPListen: surplus requests are refused, newest first (WSD-LSN-13). */
   setBacklog(backlog: number): void {
     this.#backlog = Listener.#clamp(backlog);
+    this.#dropWithdrawn();
     while (this.#queue.length > this.#backlog) Listener.#refuse(this.#queue.pop()!, REFUSED_BY_SWITCH);
   }
 
   /** False: the queue is full, the peer has been refused, and the switch is not to be asked (WSD-LSN-8, WSD-LSN-9). */
   add(request: ConnectionRequest): boolean {
+    // Whoever has withdrawn takes nobody's place.
+    if (this.#queue.length >= this.#backlog) this.#dropWithdrawn();
     if (this.#queue.length >= this.#backlog) {
       Listener.#refuse(request, REFUSED_BY_SWITCH);
       return false;
     }
     this.#queue.push(request);
     return true;
+  }
+
+  #dropWithdrawn(): void {
+    this.#queue = this.#queue.filter(({ link, id, generation }) => link.isPending(id, generation));
   }
 
   /** The oldest request that has not been withdrawn; stays in the queue. */

@@ -6,6 +6,7 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import type { PollWindow } from './poll-window.js';
+import type { Scheduler } from './scheduler.js';
 
 /** What the poller needs of a link. */
 export interface Pollable {
@@ -31,6 +32,7 @@ export interface Pollable {
 export interface PollerOptions {
   /** Microseconds, monotonic. */
   now(): number;
+  scheduler: Scheduler;
   /** Gives the processor to another process that waits for it. */
   yieldProcessor(): void;
 }
@@ -52,6 +54,7 @@ const budgetMax = 20_000;
 
 export class Poller {
   readonly #now: () => number;
+  readonly #scheduler: Scheduler;
   readonly #yield: () => void;
   readonly #root = new AsyncResource('SocketsDirectPoller');
   #links: Pollable[] = [];
@@ -64,6 +67,7 @@ export class Poller {
 
   constructor(options: PollerOptions) {
     this.#now = options.now;
+    this.#scheduler = options.scheduler;
     this.#yield = options.yieldProcessor;
   }
 
@@ -105,7 +109,7 @@ export class Poller {
     if (this.#running) return;
     this.#running = true;
     // The turns must not run in the asynchronous context of whoever happened to send first.
-    this.#root.runInAsyncScope(setImmediate, null, this.#turn);
+    this.#root.runInAsyncScope(this.#scheduler.soon, this.#scheduler, this.#turn);
   }
 
   remove(link: Pollable): void {
@@ -138,10 +142,10 @@ export class Poller {
       for (let i = 0; i < links.length; i++) if (this.#pollLink(links[i], now)) worked = true;
       finished = true;
     } finally {
-      if (!finished) setImmediate(this.#turn);
+      if (!finished) this.#scheduler.soon(this.#turn);
     }
     if (!worked) this.#idle(now);
-    if (this.#links.length > 0) setImmediate(this.#turn);
+    if (this.#links.length > 0) this.#scheduler.soon(this.#turn);
     else this.#running = false;
   }
 

@@ -4,22 +4,12 @@ import { loadPlatform, type Platform, PlatformError } from '../../platform/index
 import {
   AF_INET,
   AF_INET6,
-  BASE_PROTOCOL,
-  BIGENDIAN,
-  CF_ACCEPT,
-  CF_DEFER,
-  CF_REJECT,
-  FD_ACCEPT,
   INVALID_SOCKET,
   type InvalidSocket,
   IPPROTO_TCP,
-  MEM_READ,
-  MEM_WRITE,
   type Out,
-  PFL_HIDDEN,
   type ProviderSocket,
   type SanServiceProvider,
-  SECURITY_PROTOCOL_NONE,
   SIO_ADDRESS_LIST_QUERY,
   SIO_GET_EXTENSION_FUNCTION_POINTER,
   SO_MAX_MSG_SIZE,
@@ -31,17 +21,12 @@ import {
   WINSOCK_VERSION,
   WSA_FLAG_OVERLAPPED,
   WSA_IO_INCOMPLETE,
-  WSA_IO_PENDING,
-  type WSABUF,
   WSAEADDRNOTAVAIL,
   WSAEAFNOSUPPORT,
   WSAEALREADY,
-  WSAECONNREFUSED,
-  WSAECONNRESET,
   WSAEFAULT,
   WSAEINVAL,
   WSAEISCONN,
-  WSAEMSGSIZE,
   WSAENOBUFS,
   WSAENOPROTOOPT,
   WSAENOTSOCK,
@@ -50,46 +35,21 @@ import {
   WSAESOCKTNOSUPPORT,
   WSAEWOULDBLOCK,
   WSANOTINITIALISED,
-  type WSAPROTOCOL_INFO,
   WSASYSNOTREADY,
-  WSATRY_AGAIN,
   WSAVERNOTSUPPORTED,
   type WSPPROC_TABLE,
-  type WSPUPCALLTABLEEX,
   WSS_OPERATION_IN_PROGRESS,
-  XP1_GRACEFUL_CLOSE,
-  XP1_GUARANTEED_DELIVERY,
-  XP1_GUARANTEED_ORDER,
-  XP1_MESSAGE_ORIENTED,
 } from '../../spi/index.js';
+import { type Acceptor, accept } from './accept.js';
 import { hostAddresses, isAddress, matchAddress } from './addresses.js';
-import { Connection } from './connection.js';
+import { isTcpip, protocolInfo } from './catalog.js';
 import { extensionFunction } from './extensions.js';
 import { MESSAGE_SIZE_MAX } from './limits.js';
 import { Links } from './links.js';
 import { Listener } from './listener.js';
-import { REFUSED_BY_SWITCH, REFUSED_RESOURCES } from './records.js';
+import type { Scheduler } from './scheduler.js';
+import { receive, send } from './send.js';
 import { SharedMemorySocket } from './socket.js';
-
-export const protocolInfo: WSAPROTOCOL_INFO = {
-  dwServiceFlags1: XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_MESSAGE_ORIENTED | XP1_GRACEFUL_CLOSE,
-  dwProviderFlags: PFL_HIDDEN,
-  ProviderId: '9A3C7B5E-2D41-4F86-A0C2-7E1B6D95F304',
-  dwCatalogEntryId: 1002,
-  ProtocolChain: { ChainLen: BASE_PROTOCOL },
-  iVersion: 2,
-  iAddressFamily: AF_INET,
-  iMaxSockAddr: 28,
-  iMinSockAddr: 16,
-  iSocketType: SOCK_STREAM,
-  iProtocol: IPPROTO_TCP,
-  iProtocolMaxOffset: 0,
-  iNetworkByteOrder: BIGENDIAN,
-  iSecurityScheme: SECURITY_PROTOCOL_NONE,
-  dwMessageSize: MESSAGE_SIZE_MAX,
-  dwProviderReserved: 0,
-  szProtocol: 'Sockets Direct shared memory',
-};
 
 export interface SharedMemoryOptions {
   environment: Readonly<Record<string, string | undefined>>;
@@ -99,6 +59,7 @@ export interface SharedMemoryOptions {
   random(): number;
   /** Milliseconds that a connect may take before TCP/IP is tried. */
   connectBudget: number;
+  scheduler: Scheduler;
 }
 
 /** The provider of one event loop. `startFailure` tells, after WSASYSNOTREADY, why. */
@@ -109,29 +70,35 @@ export class SharedMemoryProvider implements SanServiceProvider {
   readonly #options: SharedMemoryOptions;
   #starts = 0;
   #links: Links | null = null;
-  #upcalls: WSPUPCALLTABLEEX | null = null;
   readonly #sockets = new Set<SharedMemorySocket>();
+  #acceptor!: Acceptor;
 
   constructor(options: SharedMemoryOptions) {
     this.#options = options;
   }
 
-  readonly WSPStartupEx: SanServiceProvider['WSPStartupEx'] = (version, data, _protocolInfo, upcalls, table) => {
+  readonly WSPStartupEx: SanServiceProvider['WSPStartupEx'] = (version, data, tcpip, upcalls, table) => {
     // Major version in the low byte (WSD-INI-6): anything below 2.2 is refused (WSD-INI-8).
     const wanted = ((version & 0xff) << 8) | (version >> 8);
     if (wanted < 0x0202) return WSAVERNOTSUPPORTED;
     if (data === null || table === null) return WSAEFAULT;
+    // There is no second face for whoever else may come (WSD-INI-5).
+    if (!isTcpip(tcpip)) return WSASYSNOTREADY;
     if (this.#starts === 0) {
       let platform: Platform;
       try {
         platform = loadPlatform();
         this.#links = new Links({ ...this.#options, platform, upcalls });
+        this.#acceptor = {
+          services: { upcalls, scheduler: this.#options.scheduler },
+          newSocket: (family, lpErrno) => this.#newSocket(family, lpErrno),
+          forget: (s) => this.#forget(s),
+        };
       } catch (error) {
         if (!(error instanceof PlatformError)) throw error;
         this.startFailure = error.reason;
         return WSASYSNOTREADY;
       }
-      this.#upcalls = upcalls;
     }
     this.#starts++;
     data.wVersion = WINSOCK_VERSION;
@@ -152,68 +119,20 @@ export class SharedMemoryProvider implements SanServiceProvider {
   }
 
   #newSocket(family: number, lpErrno: Out<number>): SharedMemorySocket | InvalidSocket {
-    const socket = new SharedMemorySocket(this.#upcalls!, family);
-    const handle = this.#upcalls!.WPUCreateSocketHandle(this.protocolInfo.dwCatalogEntryId, socket, lpErrno);
+    const { upcalls } = this.#acceptor.services;
+    const socket = new SharedMemorySocket(upcalls, family);
+    const handle = upcalls.WPUCreateSocketHandle(this.protocolInfo.dwCatalogEntryId, socket, lpErrno);
     if (handle === INVALID_SOCKET) return INVALID_SOCKET;
     socket.switchHandle = handle;
     this.#sockets.add(socket);
     return socket;
   }
 
-  #accept(
-    s: SharedMemorySocket,
-    ...[addr, addrlen, condition, callbackData, lpErrno]: AcceptArguments
-  ): SharedMemorySocket | InvalidSocket {
-    const fail = (error: number): InvalidSocket => {
-      lpErrno.value = error;
-      return INVALID_SOCKET;
-    };
-    if (s.listener === null) return fail(WSAEINVAL);
-    const request = s.listener.first;
-    if (request === null) return fail(WSAEWOULDBLOCK);
-    const { link, id, generation, caller, callee } = request;
-    const size = caller.sa_family === AF_INET6 ? 28 : 16;
-    if (addrlen !== null && addrlen.value < size) return fail(WSAEFAULT);
-    const verdict =
-      condition === null ? CF_ACCEPT : condition(caller, null, null, null, callee, null, { value: 0 }, callbackData);
-    if (verdict === CF_DEFER) return fail(WSATRY_AGAIN);
-    s.listener.remove(request);
-    const accepting = verdict === CF_ACCEPT ? this.#newSocket(s.family, lpErrno) : INVALID_SOCKET;
-    if (accepting === INVALID_SOCKET) {
-      const refused = verdict !== CF_ACCEPT;
-      link.refuse(id, generation, refused ? REFUSED_BY_SWITCH : REFUSED_RESOURCES);
-      this.#announceNext(s);
-      return refused ? fail(verdict === CF_REJECT ? WSAECONNREFUSED : WSAEINVAL) : INVALID_SOCKET;
-    }
-    const connection = new Connection(accepting, this.#upcalls!, link, false);
-    connection.id = id;
-    connection.generation = generation;
-    accepting.connection = connection;
-    accepting.local = callee;
-    accepting.remote = caller;
-    if (!link.accept(id, generation, connection)) {
-      // Withdrawn while the condition function was asked.
-      this.#forget(accepting, lpErrno);
-      this.#announceNext(s);
-      return fail(WSAECONNRESET);
-    }
-    if (addr !== null) Object.assign(addr, caller);
-    if (addrlen !== null) addrlen.value = size;
-    s.resetAcceptEvent();
-    this.#announceNext(s);
-    return accepting;
-  }
-
-  /** WSD-ACC-18: without this the reset of WSD-ACC-17 could lose a wake-up. */
-  #announceNext(s: SharedMemorySocket): void {
-    if (s.listener !== null && s.listener.first !== null) s.recordEvent(FD_ACCEPT, 0);
-  }
-
-  #forget(s: SharedMemorySocket, lpErrno: Out<number>): void {
+  #forget(s: SharedMemorySocket): void {
     s.closed = true;
     this.#sockets.delete(s);
     s.forgetMemory();
-    this.#upcalls!.WPUCloseSocketHandle(s.switchHandle, lpErrno);
+    this.#acceptor.services.upcalls.WPUCloseSocketHandle(s.switchHandle, { value: 0 });
   }
 
   #bind(s: SharedMemorySocket, name: SOCKADDR): number {
@@ -260,7 +179,7 @@ export class SharedMemoryProvider implements SanServiceProvider {
     return 0;
   }
 
-  #close(s: SharedMemorySocket, lpErrno: Out<number>): void {
+  #close(s: SharedMemorySocket): void {
     // At once: those who are told of aborted operations may call again.
     s.closed = true;
     s.connecting = false;
@@ -271,7 +190,7 @@ export class SharedMemoryProvider implements SanServiceProvider {
       s.listener.close();
     }
     s.connection?.close();
-    this.#forget(s, lpErrno);
+    this.#forget(s);
   }
 
   #cleanup(lpErrno: Out<number>): number {
@@ -280,7 +199,7 @@ export class SharedMemoryProvider implements SanServiceProvider {
       return SOCKET_ERROR;
     }
     if (--this.#starts > 0) return 0;
-    for (const socket of [...this.#sockets]) this.#close(socket, lpErrno);
+    for (const socket of [...this.#sockets]) this.#close(socket);
     this.#links?.close();
     this.#links = null;
     return 0;
@@ -289,14 +208,15 @@ export class SharedMemoryProvider implements SanServiceProvider {
   readonly #table: WSPPROC_TABLE = {
     WSPAccept: (s, addr, addrlen, condition, callbackData, lpErrno) => {
       const socket = this.#check(s, lpErrno);
-      return socket === null ? INVALID_SOCKET : this.#accept(socket, addr, addrlen, condition, callbackData, lpErrno);
+      if (socket === null) return INVALID_SOCKET;
+      return accept(this.#acceptor, socket, addr, addrlen, condition, callbackData, lpErrno);
     },
     WSPBind: (s, name, _namelen, lpErrno) => this.#result(s, lpErrno, (socket) => this.#bind(socket, name)),
     WSPCleanup: (lpErrno) => this.#cleanup(lpErrno),
     WSPCloseSocket: (s, lpErrno) => {
       const socket = this.#check(s, lpErrno);
       if (socket === null) return SOCKET_ERROR;
-      this.#close(socket, lpErrno);
+      this.#close(socket);
       return 0;
     },
     WSPConnect: (s, name, _namelen, callerData, _calleeData, sqos, _gqos, lpErrno) =>
@@ -358,79 +278,27 @@ export class SharedMemoryProvider implements SanServiceProvider {
     WSPListen: (s, backlog, lpErrno) => this.#result(s, lpErrno, (socket) => this.#listen(socket, backlog)),
     WSPRecv: (s, buffers, count, _received, _flags, overlapped, _routine, _thread, lpErrno) => {
       const socket = this.#check(s, lpErrno);
-      if (socket === null) return SOCKET_ERROR;
-      const error = socket.dataError;
-      if (error !== 0) lpErrno.value = error;
-      else if (count !== 1) lpErrno.value = WSAEINVAL;
-      else if (!socket.registrations.covers(buffers[0], MEM_WRITE)) lpErrno.value = WSAEFAULT;
-      else {
-        socket.connection!.post(buffers[0], overlapped);
-        lpErrno.value = WSA_IO_PENDING;
-      }
-      return SOCKET_ERROR;
+      return socket === null ? SOCKET_ERROR : receive(socket, buffers, count, overlapped, lpErrno);
     },
     WSPSend: (s, buffers, count, sent, _flags, overlapped, _routine, _thread, lpErrno) => {
       const socket = this.#check(s, lpErrno);
-      if (socket === null) return SOCKET_ERROR;
-      const connection = socket.connection;
-      const error = count > 0 ? socket.dataError : WSAEINVAL;
-      if (error !== 0 || connection === null) {
-        lpErrno.value = error;
-        return SOCKET_ERROR;
-      }
-      const buffer = buffers[0];
-      if (socket.sendBuffer !== buffer) {
-        const problem = this.#copyToWire(socket, buffers, count);
-        if (problem !== 0) {
-          lpErrno.value = problem;
-          return SOCKET_ERROR;
-        }
-      }
-      socket.sendBuffer = null;
-      const length = socket.sendLength === 0 ? buffer.len : socket.sendLength;
-      socket.sendLength = 0;
-      if (!connection.link.commit(length, connection.id, overlapped)) {
-        overlapped.Internal = WSS_OPERATION_IN_PROGRESS;
-        lpErrno.value = WSA_IO_PENDING;
-        return SOCKET_ERROR;
-      }
-      socket.complete(overlapped, length);
-      if (sent !== null) sent.value = length;
-      return 0;
+      return socket === null ? SOCKET_ERROR : send(socket, buffers, count, sent, overlapped, lpErrno);
     },
     WSPSetSockOpt: (s, _level, _name, _value, _length, lpErrno) => this.#result(s, lpErrno, () => WSAENOPROTOOPT),
-    WSPSocket: (af, type, protocol, _info, _group, flags, lpErrno) => {
+    WSPSocket: (af, type, protocol, info, _group, flags, lpErrno) => {
       let error = 0;
       if (this.#starts === 0) error = WSANOTINITIALISED;
       else if (af !== AF_INET && af !== AF_INET6) error = WSAEAFNOSUPPORT;
       else if (type !== SOCK_STREAM) error = WSAESOCKTNOSUPPORT;
       else if (protocol !== IPPROTO_TCP) error = WSAEPROTONOSUPPORT;
       else if ((flags & WSA_FLAG_OVERLAPPED) === 0) error = WSAEINVAL;
+      // Nobody has been given a token by WSPDuplicateSocket, so none is known (WSD-SOC-26).
+      else if (info !== null && info.dwProviderReserved !== 0) error = WSAEINVAL;
       if (error === 0) return this.#newSocket(af, lpErrno);
       lpErrno.value = error;
       return INVALID_SOCKET;
     },
   };
-
-  /** Memory that is not the wire's own: checked, then gathered onto the wire (WSD-XFR-29). */
-  #copyToWire(socket: SharedMemorySocket, buffers: readonly WSABUF[], count: number): number {
-    let length = 0;
-    for (let i = 0; i < count; i++) {
-      if (!socket.registrations.covers(buffers[i], MEM_READ)) return WSAEFAULT;
-      length += buffers[i].len;
-    }
-    if (length > MESSAGE_SIZE_MAX) return WSAEMSGSIZE;
-    const wire: WSABUF = { len: 0, buf: buffers[0].buf, offset: 0 };
-    socket.connection!.link.begin(length, wire);
-    let at = wire.offset;
-    for (let i = 0; i < count; i++) {
-      const { buf, offset, len } = buffers[i];
-      wire.buf.bytes.set(buf.bytes.subarray(offset, offset + len), at);
-      at += len;
-    }
-    socket.sendLength = length;
-    return 0;
-  }
 
   #result(
     s: ProviderSocket | InvalidSocket,
@@ -445,11 +313,3 @@ export class SharedMemoryProvider implements SanServiceProvider {
     return SOCKET_ERROR;
   }
 }
-
-type AcceptArguments = [
-  addr: SOCKADDR | null,
-  addrlen: Out<number> | null,
-  condition: Parameters<WSPPROC_TABLE['WSPAccept']>[3],
-  callbackData: unknown,
-  lpErrno: Out<number>,
-];

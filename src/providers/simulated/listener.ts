@@ -6,8 +6,8 @@ import type { ConnectRequest as Request } from './request.js';
 
 type ConnectRequest = Request<Connection>;
 
-/** What SOMAXCONN means here (WSD-LSN-11). */
-const backlogMax = 128;
+/** What SOMAXCONN means here (WSD-LSN-11): room for bursts of sixteen times the kernel's. */
+const backlogMax = 65_536;
 
 export class Listener {
   readonly #queue: ConnectRequest[] = [];
@@ -26,7 +26,7 @@ export class Listener {
 
   /** False: the queue is full, the peer is refused, and the switch is not asked (WSD-LSN-8, WSD-LSN-9). */
   add(request: ConnectRequest): boolean {
-    this.#forgetEnded();
+    if (this.#queue.length >= this.#backlog) this.#forgetEnded();
     if (this.#queue.length >= this.#backlog) {
       request.refuse('refused');
       return false;
@@ -37,7 +37,7 @@ export class Listener {
 
   /** The oldest request that has not been withdrawn; stays in the queue. */
   get first(): ConnectRequest | null {
-    this.#forgetEnded();
+    while (this.#queue.length > 0 && !this.#queue[0]!.isPending) this.#queue.shift();
     return this.#queue[0] ?? null;
   }
 

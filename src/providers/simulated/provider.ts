@@ -3,8 +3,6 @@
 import {
   AF_INET,
   AF_INET6,
-  BASE_PROTOCOL,
-  BIGENDIAN,
   CF_ACCEPT,
   CF_DEFER,
   CF_REJECT,
@@ -15,10 +13,8 @@ import {
   MEM_READ,
   MEM_WRITE,
   type Out,
-  PFL_HIDDEN,
   type ProviderSocket,
   type SanServiceProvider,
-  SECURITY_PROTOCOL_NONE,
   SIO_ADDRESS_LIST_QUERY,
   SIO_GET_EXTENSION_FUNCTION_POINTER,
   SOCK_STREAM,
@@ -29,11 +25,11 @@ import {
   WSA_FLAG_OVERLAPPED,
   WSA_IO_INCOMPLETE,
   WSA_IO_PENDING,
+  WSAEACCES,
   WSAEADDRNOTAVAIL,
   WSAEAFNOSUPPORT,
   WSAEALREADY,
   WSAECONNREFUSED,
-  WSAECONNRESET,
   WSAEFAULT,
   WSAEINVAL,
   WSAEISCONN,
@@ -46,17 +42,15 @@ import {
   WSAEWOULDBLOCK,
   WSANOTINITIALISED,
   type WSAPROTOCOL_INFO,
+  WSASYSNOTREADY,
   WSATRY_AGAIN,
   WSAVERNOTSUPPORTED,
   type WSPPROC_TABLE,
   type WSPUPCALLTABLEEX,
   WSS_OPERATION_IN_PROGRESS,
-  XP1_GRACEFUL_CLOSE,
-  XP1_GUARANTEED_DELIVERY,
-  XP1_GUARANTEED_ORDER,
-  XP1_MESSAGE_ORIENTED,
 } from '../../spi/index.js';
 import { addressList, isAddress, isWildcard, type NicAddress, nicAddress, sockaddrSize } from './addresses.js';
+import { catalogEntry, isTcpip } from './catalog.js';
 import { Connection, type ConnectionOptions } from './connection.js';
 import { type ExtensionHost, extensionFunction } from './extensions.js';
 import { Faults } from './faults.js';
@@ -70,7 +64,7 @@ import { travelTime } from './wire.js';
 import type { Process } from './world.js';
 
 /** The provider of one process of a world. */
-export class SimulatedProvider implements SanServiceProvider, Station, ExtensionHost {
+export class SimulatedProvider implements SanServiceProvider {
   readonly name: string;
   readonly protocolInfo: WSAPROTOCOL_INFO;
   readonly process: Process;
@@ -82,6 +76,8 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
   #starts = 0;
   #upcalls: WSPUPCALLTABLEEX | null = null;
   readonly #sockets = new Set<SimulatedSocket>();
+  readonly #station: Station;
+  readonly #host: ExtensionHost;
 
   constructor(process: Process, options: Partial<SimulatedOptions> = {}) {
     this.process = process;
@@ -91,41 +87,21 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
     this.#network = Network.of(process.world, this.options.network);
     this.#nics = this.options.addresses.map(nicAddress);
     this.#connectionOptions = { ...this.options, faults: this.faults };
-    this.protocolInfo = {
-      dwServiceFlags1: XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_MESSAGE_ORIENTED | XP1_GRACEFUL_CLOSE,
-      dwProviderFlags: PFL_HIDDEN,
-      ProviderId: '4E0B8D21-6C57-4A93-B1E8-52D7F3096A1C',
-      dwCatalogEntryId: 1004,
-      ProtocolChain: { ChainLen: BASE_PROTOCOL },
-      iVersion: 2,
-      iAddressFamily: AF_INET,
-      iMaxSockAddr: 28,
-      iMinSockAddr: 16,
-      iSocketType: SOCK_STREAM,
-      iProtocol: IPPROTO_TCP,
-      iProtocolMaxOffset: 0,
-      iNetworkByteOrder: BIGENDIAN,
-      iSecurityScheme: SECURITY_PROTOCOL_NONE,
-      dwMessageSize: this.options.messageSizeMax,
-      dwProviderReserved: 0,
-      szProtocol: 'Sockets Direct simulated',
+    const sockets = this.#sockets;
+    this.#station = {
+      process,
+      get listening() {
+        return [...sockets].filter(({ listener }) => listener !== null);
+      },
+      owns: (address) => this.#nics.some((nic) => nic.address === address),
     };
-  }
-
-  get messageSizeMax(): number {
-    return this.options.messageSizeMax;
-  }
-  get rdmaSizeMax(): number {
-    return this.options.rdmaSizeMax;
-  }
-  get rdmaRead(): boolean {
-    return this.options.rdmaRead;
-  }
-  get providerMemory(): boolean {
-    return this.options.providerMemory;
-  }
-  get diagnostics(): boolean {
-    return this.options.diagnostics;
+    this.#host = {
+      ...this.options,
+      process,
+      faults: this.faults,
+      check: (s, lpErrno) => this.#check(s, lpErrno),
+    };
+    this.protocolInfo = catalogEntry(this.options.messageSizeMax);
   }
 
   /** Sockets that have not been closed. */
@@ -133,22 +109,15 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
     return this.#sockets;
   }
 
-  get listening(): SimulatedSocket[] {
-    return [...this.#sockets].filter(({ listener }) => listener !== null);
-  }
-
-  owns(address: string): boolean {
-    return this.#nics.some((nic) => nic.address === address);
-  }
-
-  readonly WSPStartupEx: SanServiceProvider['WSPStartupEx'] = (version, data, _protocolInfo, upcalls, table) => {
+  readonly WSPStartupEx: SanServiceProvider['WSPStartupEx'] = (version, data, tcpip, upcalls, table) => {
     // Major version in the low byte (WSD-INI-6): anything below 2.2 is refused (WSD-INI-8).
     const wanted = ((version & 0xff) << 8) | (version >> 8);
     if (wanted < 0x0202) return WSAVERNOTSUPPORTED;
     if (data === null || table === null) return WSAEFAULT;
+    if (!isTcpip(tcpip)) return WSASYSNOTREADY;
     if (this.#starts === 0) {
       this.#upcalls = upcalls;
-      this.#network.attach(this);
+      this.#network.attach(this.#station);
       this.process.onKilled.add(this.#killed);
     }
     this.#starts++;
@@ -161,7 +130,7 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
 
   /** The kernel and the NIC notice: peers are told, nobody of this process is. */
   readonly #killed = (): void => {
-    this.#network.detach(this);
+    this.#network.detach(this.#station);
     for (const socket of this.#sockets) {
       socket.listener?.close('peer-gone');
       socket.connection?.processKilled();
@@ -169,7 +138,7 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
     this.#sockets.clear();
   };
 
-  check(s: ProviderSocket | InvalidSocket, lpErrno: Out<number>): SimulatedSocket | null {
+  #check(s: ProviderSocket | InvalidSocket, lpErrno: Out<number>): SimulatedSocket | null {
     if (s instanceof SimulatedSocket && s.process === this.process && this.#sockets.has(s) && !s.closed) return s;
     lpErrno.value = WSAENOTSOCK;
     return null;
@@ -202,6 +171,8 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
     if (addrlen !== null && addrlen.value < size) return fail(WSAEFAULT);
     const verdict =
       condition === null ? CF_ACCEPT : condition(caller, null, null, null, callee, null, { value: 0 }, callbackData);
+    // The condition function may have closed the listener, which has refused everything that waited.
+    if (s.closed) return fail(WSAENOTSOCK);
     if (this.faults.withdraws()) this.#withdrawInCondition(request);
     if (verdict === CF_DEFER) return fail(WSATRY_AGAIN);
     s.listener?.remove(request);
@@ -218,7 +189,7 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
       // Withdrawn while the condition function was asked.
       this.#forget(accepting, { value: 0 });
       this.#announceNext(s);
-      return fail(WSAECONNRESET);
+      return fail(WSAEACCES);
     }
     accepting.local = { ...callee };
     accepting.debug = s.debug;
@@ -256,7 +227,7 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
     if (s.local !== null) return WSAEINVAL;
     if (name.sa_family !== s.family || !isAddress(name)) return WSAEFAULT;
     if (name.port <= 0 || name.port > 65535) return WSAEFAULT;
-    if (!isWildcard(name) && !this.owns(name.address)) return WSAEADDRNOTAVAIL;
+    if (!isWildcard(name) && !this.#station.owns(name.address)) return WSAEADDRNOTAVAIL;
     const error = this.faults.call('WSPBind');
     if (error === 0) s.local = { ...name };
     return error;
@@ -324,14 +295,14 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
     }
     if (--this.#starts > 0) return 0;
     for (const socket of [...this.#sockets]) this.#close(socket, lpErrno);
-    this.#network.detach(this);
+    this.#network.detach(this.#station);
     this.process.onKilled.delete(this.#killed);
     return 0;
   }
 
   readonly #table: WSPPROC_TABLE = {
     WSPAccept: (s, addr, addrlen, condition, callbackData, lpErrno) => {
-      const socket = this.check(s, lpErrno);
+      const socket = this.#check(s, lpErrno);
       return socket === null ? INVALID_SOCKET : this.#accept(socket, addr, addrlen, condition, callbackData, lpErrno);
     },
     WSPBind: (s, name, _namelen, lpErrno) => this.#result(s, lpErrno, (socket) => this.#bind(socket, name)),
@@ -354,7 +325,7 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
     WSPEventSelect: (s, event, mask, lpErrno) =>
       this.#result(s, lpErrno, (socket) => this.faults.call('WSPEventSelect') || socket.events.select(event, mask)),
     WSPGetOverlappedResult: (s, overlapped, transferred, wait, flags, lpErrno) => {
-      if (this.check(s, lpErrno) === null) return false;
+      if (this.#check(s, lpErrno) === null) return false;
       if (overlapped.Internal === WSS_OPERATION_IN_PROGRESS) {
         // Waiting would block the loop that completes it; the switch only polls, as the real one does (WSD-OVL-18).
         lpErrno.value = wait ? WSAEINVAL : WSA_IO_INCOMPLETE;
@@ -366,7 +337,7 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
       return overlapped.OffsetHigh === 0;
     },
     WSPGetQOSByName: (s, _name, _qos, lpErrno) => {
-      if (this.check(s, lpErrno) !== null) lpErrno.value = WSAEOPNOTSUPP;
+      if (this.#check(s, lpErrno) !== null) lpErrno.value = WSAEOPNOTSUPP;
       return false;
     },
     WSPGetSockOpt: (s, level, name, value, length, lpErrno) =>
@@ -374,7 +345,7 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
     WSPIoctl: (s, code, input, _inputSize, output, outputSize, returned, _overlapped, _routine, _thread, lpErrno) => {
       // The socket may be invalid when an extension is asked for (WSD-INI-17).
       if (code === SIO_GET_EXTENSION_FUNCTION_POINTER) {
-        const found = extensionFunction(String(input), this);
+        const found = extensionFunction(String(input), this.#host);
         if (found === null || found === 'unsupported') {
           lpErrno.value = found === null ? WSAEINVAL : WSAEOPNOTSUPP;
           return SOCKET_ERROR;
@@ -425,13 +396,15 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
         if (error === 0) socket.debug = value === 1;
         return error;
       }),
-    WSPSocket: (af, type, protocol, _info, _group, flags, lpErrno) => {
+    WSPSocket: (af, type, protocol, info, _group, flags, lpErrno) => {
       let error = 0;
       if (this.#starts === 0) error = WSANOTINITIALISED;
       else if (af !== AF_INET && af !== AF_INET6) error = WSAEAFNOSUPPORT;
       else if (type !== SOCK_STREAM) error = WSAESOCKTNOSUPPORT;
       else if (protocol !== IPPROTO_TCP) error = WSAEPROTONOSUPPORT;
       else if ((flags & WSA_FLAG_OVERLAPPED) === 0) error = WSAEINVAL;
+      // Nobody has been given a token by WSPDuplicateSocket, so none is known (WSD-SOC-26).
+      else if (info !== null && info.dwProviderReserved !== 0) error = WSAEINVAL;
       else error = this.faults.call('WSPSocket');
       if (error === 0) return this.#newSocket(af, lpErrno);
       lpErrno.value = error;
@@ -440,7 +413,7 @@ export class SimulatedProvider implements SanServiceProvider, Station, Extension
   };
 
   #result(s: ProviderSocket | InvalidSocket, lpErrno: Out<number>, body: (socket: SimulatedSocket) => number): number {
-    const socket = this.check(s, lpErrno);
+    const socket = this.#check(s, lpErrno);
     if (socket === null) return SOCKET_ERROR;
     const error = body(socket);
     if (error === 0) return 0;

@@ -26,6 +26,7 @@ import {
   writeNegotiation,
 } from '../../../src/session/index.js';
 import { AF_INET } from '../../../src/spi/index.js';
+import { realTime } from '../../support/real-time.js';
 import { report, reported } from './support.js';
 
 const [role, ...numbers] = process.argv.slice(2);
@@ -234,6 +235,7 @@ async function attack(link: EstablishedLink): Promise<void> {
 }
 
 const endpoint = new LinkEndpoint({
+  ...realTime,
   platform,
   rendezvous,
   arenaSize: ARENA_SIZE,

@@ -1,0 +1,307 @@
+/** WSPAccept, its condition function, and what the peer is told. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  CF_ACCEPT,
+  CF_DEFER,
+  CF_REJECT,
+  type ConditionFunction,
+  INVALID_SOCKET,
+  SO_MAX_MSG_SIZE,
+  SOL_SOCKET,
+  WSA_IO_PENDING,
+  WSAECONNREFUSED,
+  WSAEFAULT,
+  WSAEINVAL,
+  WSAEISCONN,
+  WSAENOBUFS,
+  WSAENOTSOCK,
+  WSAEWOULDBLOCK,
+  WSATRY_AGAIN,
+} from '../../src/spi/index.js';
+import { providers } from './adapters.js';
+import { buffer, name, notify } from './memory.js';
+import { on } from './support.js';
+
+for (const provider of providers) {
+  test(
+    `[${provider}] WSD-ACC-8 WSD-ACC-31 WSD-ACC-33 the condition is asked once, inside WSPAccept, with both addresses and its data`,
+    on(provider, async (bench) => {
+      const { server } = bench;
+      const { listener, port, from } = await bench.requested();
+      server.enumerate(listener);
+      const data = { opaque: true };
+      const asked: unknown[][] = [];
+      let inside = true;
+      const condition: ConditionFunction = (...args) => {
+        assert.ok(inside);
+        asked.push(args);
+        return CF_ACCEPT;
+      };
+      const { WSPAccept } = server.table;
+      const accepted = WSPAccept(listener.socket, null, null, condition, data, server.errno);
+      inside = false;
+      assert.ok(accepted !== INVALID_SOCKET);
+      await bench.settle();
+      assert.deepEqual(asked, [[from, null, null, null, server.name(port), null, { value: 0 }, data]]);
+      assert.equal(asked[0]?.[7], data);
+      assert.deepEqual(data, { opaque: true });
+      assert.equal(server.failure(server.accept(listener, () => assert.fail('nothing is queued'))), WSAEWOULDBLOCK);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-THR-1 WSD-ACC-8 exactly one question for an acceptance, a refusal or a deferral, none for an empty queue or a bad buffer`,
+    on(provider, async (bench) => {
+      const { server } = bench;
+      let inside = false;
+      let asked = 0;
+      const accept = (
+        listener: Parameters<typeof server.accept>[0],
+        verdict: number,
+        size: number | null = null,
+      ): readonly [number, number] => {
+        asked = 0;
+        inside = true;
+        const condition: ConditionFunction = () => {
+          assert.ok(inside, 'never after the return');
+          asked++;
+          return verdict;
+        };
+        const addr = size === null ? null : { ...name(0, '0.0.0.0') };
+        const addrlen = size === null ? null : { value: size };
+        const result = server.table.WSPAccept(listener.socket, addr, addrlen, condition, null, server.errno);
+        inside = false;
+        return [asked, result === INVALID_SOCKET ? server.failure(result) : 0];
+      };
+      const { listener, port } = await bench.requested();
+      assert.deepEqual(accept(listener, CF_DEFER), [1, WSATRY_AGAIN]);
+      assert.deepEqual(accept(listener, CF_ACCEPT, 1), [0, WSAEFAULT]);
+      assert.deepEqual(accept(listener, CF_ACCEPT), [1, 0]);
+      assert.deepEqual(accept(listener, CF_ACCEPT), [0, WSAEWOULDBLOCK]);
+      await bench.another(listener, port);
+      assert.deepEqual(accept(listener, CF_REJECT), [1, WSAECONNREFUSED]);
+      await bench.another(listener, port);
+      assert.deepEqual(accept(listener, 17), [1, WSAEINVAL]);
+      await bench.settle();
+      assert.deepEqual(accept(listener, CF_ACCEPT), [0, WSAEWOULDBLOCK]);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-ACC-12 WSD-ACC-13 WSD-ACC-14 the handle is made inside WSPAccept, after the verdict, and names the record`,
+    on(provider, async (bench) => {
+      const { server } = bench;
+      const { listener, connecting } = await bench.requested();
+      server.enumerate(listener);
+      server.log.length = 0;
+      const accepted = server.accept(listener, () => {
+        assert.deepEqual(server.log, []);
+        return CF_ACCEPT;
+      });
+      assert.ok(accepted !== INVALID_SOCKET);
+      const made = server.created.length - 1;
+      assert.deepEqual(
+        server.log.filter((what) => what.startsWith('create')),
+        [`create ${made}`],
+      );
+      assert.equal(server.created[made]?.context, accepted);
+      assert.equal(server.created[made]?.catalogEntryId, server.party.provider.protocolInfo.dwCatalogEntryId);
+      assert.equal(await bench.outcome(connecting), 0);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-ACC-15 WSD-ACC-16 the descriptor returned is good for later calls, and up-calls name its handle`,
+    on(provider, async (bench) => {
+      const { server, client } = bench;
+      const { listener, connecting } = await bench.requested();
+      const accepted = server.accept(listener);
+      assert.ok(accepted !== INVALID_SOCKET);
+      const handle = server.created.at(-1);
+      const at = buffer(server.memory(accepted, 64));
+      assert.equal(server.failure(server.recv(accepted, at, notify())), WSA_IO_PENDING);
+      assert.equal(await bench.outcome(connecting), 0);
+      client.say(connecting.socket, 'x');
+      await bench.received(1);
+      assert.equal(server.completions[0]?.handle, handle);
+      server.close(accepted);
+      assert.ok(server.closed.has(handle!));
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-ACC-21 WSD-ACC-22 the peer is told nothing before the condition, and of the acceptance after it`,
+    on(provider, async (bench) => {
+      const { server, client } = bench;
+      const { listener, connecting } = await bench.requested();
+      await bench.settle();
+      assert.equal(connecting.event.signalled, false);
+      // Whatever a provider said before it asked would arrive now.
+      assert.equal(server.failure(server.accept(listener, () => CF_DEFER)), WSATRY_AGAIN);
+      await bench.settle();
+      assert.equal(connecting.event.signalled, false);
+      assert.equal(client.enumerate(connecting).lNetworkEvents, 0);
+      assert.notEqual(server.accept(listener), INVALID_SOCKET);
+      assert.equal(await bench.outcome(connecting), 0);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-ACC-20 WSD-ACC-23 WSD-ACC-24 CF_REJECT: both sides get WSAECONNREFUSED, and no handle is made`,
+    on(provider, async (bench) => {
+      const { server } = bench;
+      const { listener, connecting } = await bench.requested();
+      const before = server.created.length;
+      assert.equal(server.failure(server.accept(listener, () => CF_REJECT)), WSAECONNREFUSED);
+      assert.equal(server.created.length, before);
+      assert.equal(await bench.outcome(connecting), WSAECONNREFUSED);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-ACC-32 a verdict that is none, a promise too, refuses and is WSAEINVAL; so is a socket that does not listen`,
+    on(provider, async (bench) => {
+      const { server } = bench;
+      const { listener, connecting, port } = await bench.requested();
+      const before = server.created.length;
+      const verdicts: unknown[] = [17, Promise.resolve(CF_ACCEPT), undefined, '0', null, Number.NaN];
+      let waiting = connecting;
+      for (const verdict of verdicts) {
+        assert.equal(server.failure(server.accept(listener, () => verdict as number)), WSAEINVAL);
+        assert.equal(await bench.outcome(waiting), WSAECONNREFUSED);
+        waiting = await bench.another(listener, port);
+      }
+      assert.equal(server.created.length, before);
+      for (const socket of [server.socket(), server.bound(bench.port())]) {
+        assert.equal(server.failure(server.accept({ ...listener, socket })), WSAEINVAL);
+      }
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-ACC-10 CF_DEFER keeps the request at the head of the queue`,
+    on(provider, async (bench) => {
+      const { server } = bench;
+      const { listener, connecting, port, from } = await bench.requested();
+      const second = await bench.another(listener, port);
+      for (let i = 0; i < 3; i++) assert.equal(server.failure(server.accept(listener, () => CF_DEFER)), WSATRY_AGAIN);
+      const accepted = server.accept(listener, (caller) => {
+        assert.deepEqual(caller, from);
+        return CF_ACCEPT;
+      });
+      assert.notEqual(accepted, INVALID_SOCKET);
+      assert.equal(await bench.outcome(connecting), 0);
+      assert.equal(second.event.signalled, false);
+      assert.notEqual(server.accept(listener), INVALID_SOCKET);
+      assert.equal(await bench.outcome(second), 0);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-ACC-17 WSD-ACC-18 WSPAccept resets the event, and signals again exactly if more is queued`,
+    on(provider, async (bench) => {
+      const { server } = bench;
+      const { listener, port } = await bench.requested();
+      await bench.another(listener, port);
+      server.enumerate(listener);
+      listener.event.set();
+      server.log.length = 0;
+      assert.notEqual(server.accept(listener), INVALID_SOCKET);
+      assert.deepEqual(
+        server.log.filter((what) => what === 'set' || what === 'reset'),
+        ['reset', 'set'],
+      );
+      assert.ok(listener.event.signalled, 'one is still queued');
+      server.enumerate(listener);
+      listener.event.set();
+      assert.notEqual(server.accept(listener), INVALID_SOCKET);
+      assert.equal(listener.event.signalled, false, 'none is queued');
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-ACC-18 a refusal leaves the others announced too`,
+    on(provider, async (bench) => {
+      const { server } = bench;
+      const { listener, port } = await bench.requested();
+      const second = await bench.another(listener, port);
+      server.enumerate(listener);
+      assert.equal(server.failure(server.accept(listener, () => CF_REJECT)), WSAECONNREFUSED);
+      assert.ok(listener.event.signalled);
+      assert.notEqual(server.accept(listener), INVALID_SOCKET);
+      assert.equal(await bench.outcome(second), 0);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-ACC-25 an accept that finds no handle refuses, with an error from which the peer can fall back`,
+    on(provider, async (bench) => {
+      const { server } = bench;
+      const { listener, connecting, port } = await bench.requested();
+      server.handlesLeft = 0;
+      assert.equal(server.failure(server.accept(listener, () => CF_ACCEPT)), WSAENOBUFS);
+      const error = await bench.outcome(connecting);
+      assert.ok(error !== 0 && ![10054, WSAECONNREFUSED, 10065].includes(error), `${error}`);
+      server.handlesLeft = 1;
+      const next = await bench.another(listener, port);
+      assert.notEqual(server.accept(listener), INVALID_SOCKET);
+      assert.equal(await bench.outcome(next), 0);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-ACC-30 the peer's address goes out with its size; a buffer too small is WSAEFAULT, asks nobody, and the request stays`,
+    on(provider, async (bench) => {
+      const { server } = bench;
+      const { listener, from } = await bench.requested();
+      const { WSPAccept } = server.table;
+      const addr = name(1, '0.0.0.0');
+      const addrlen = { value: 15 };
+      const ask = (): number => assert.fail('not asked');
+      assert.equal(server.failure(WSPAccept(listener.socket, addr, addrlen, ask, null, server.errno)), WSAEFAULT);
+      assert.deepEqual(addr, name(1, '0.0.0.0'));
+      addrlen.value = 28;
+      assert.notEqual(WSPAccept(listener.socket, addr, addrlen, null, null, server.errno), INVALID_SOCKET);
+      assert.deepEqual([addr, addrlen.value], [from, 16]);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-ACC-34 the accepted socket has its listener's options, and can itself neither accept nor listen nor be bound`,
+    on(provider, async (bench) => {
+      const { server } = bench;
+      const { listener } = await bench.requested();
+      const accepted = server.accept(listener);
+      assert.ok(accepted !== INVALID_SOCKET);
+      const { table, errno } = server;
+      const option = (socket: typeof accepted, level: number, option: number): readonly unknown[] => {
+        const value = { value: 0 };
+        return [table.WSPGetSockOpt(socket, level, option, value, { value: 4 }, errno), value.value];
+      };
+      for (const name of [SO_MAX_MSG_SIZE, 0x700d, 0x700e, 1, 0x1001]) {
+        assert.deepEqual(option(accepted, SOL_SOCKET, name), option(listener.socket, SOL_SOCKET, name), `${name}`);
+      }
+      assert.equal(server.failure(server.accept({ ...listener, socket: accepted })), WSAEINVAL);
+      assert.equal(server.failure(table.WSPListen(accepted, 1, errno)), WSAEISCONN);
+      assert.equal(server.failure(table.WSPBind(accepted, server.name(1), 16, errno)), WSAEINVAL);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-ACC-32 a condition function that closes its listener ends WSPAccept with WSAENOTSOCK, and nothing is accepted`,
+    on(provider, async (bench) => {
+      const { server } = bench;
+      const { listener, connecting } = await bench.requested();
+      const before = server.created.length;
+      const result = server.accept(listener, () => {
+        server.close(listener.socket);
+        return CF_ACCEPT;
+      });
+      assert.equal(server.failure(result), WSAENOTSOCK);
+      assert.equal(server.created.length, before);
+      assert.notEqual(await bench.outcome(connecting), 0);
+    }),
+  );
+}

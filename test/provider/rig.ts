@@ -1,0 +1,32 @@
+/** What a test needs of a provider that is not in the contract: two of them that reach each other, and how time passes. */
+
+import type { SimulatedOptions } from '../../src/providers/simulated/settings.js';
+import type { SanServiceProvider } from '../../src/spi/index.js';
+
+/** One provider of a rig. */
+export interface Party {
+  readonly provider: SanServiceProvider;
+  /** An IPv4 address of its host. */
+  readonly address: string;
+  /** Its process ends without a word. */
+  kill(): void;
+}
+
+export interface RigOptions {
+  /** Milliseconds that a connect may take. */
+  connectBudget?: number;
+  /** Knobs of the simulated NIC. */
+  simulated?: Partial<SimulatedOptions>;
+}
+
+export interface Rig {
+  readonly server: Party;
+  readonly client: Party;
+  /** Lets time pass until the condition holds; fails if it never does. */
+  until(condition: () => boolean, what: string): Promise<void>;
+  /** Lets everything arrive that is under way, for what must not happen. */
+  settle(): Promise<void>;
+  /** Whether TCP/IP of the hosts has the address too. */
+  servedByTcpip(address: string): Promise<boolean>;
+  close(): void;
+}

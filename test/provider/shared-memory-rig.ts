@@ -1,0 +1,58 @@
+/** Two event loops' worth of shared memory in one process. */
+
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SharedMemoryProvider } from '../../src/providers/shared-memory/provider.js';
+import { until } from '../link/support.js';
+import { realTime } from '../support/real-time.js';
+import type { Party, Rig, RigOptions } from './rig.js';
+
+/** Turns of the loop without anything to do after which nothing is under way. */
+const quietTurns = 5;
+
+export function sharedMemoryRig({ connectBudget = 5000 }: RigOptions): Rig {
+  const directory = mkdtempSync(join(tmpdir(), 'sockets-direct-test-'));
+  // Nothing of a provider keeps a process alive.
+  const alive = setInterval(() => {}, 60_000);
+  const made: SharedMemoryProvider[] = [];
+  const party = (): Party => {
+    const provider = new SharedMemoryProvider({
+      environment: { SOCKETS_DIRECT_DIR: directory },
+      ...realTime,
+      random: () => 0,
+      connectBudget,
+    });
+    made.push(provider);
+    // The end of a process is the end of its Unix sockets, without a word on the ring.
+    return { provider, address: '127.0.0.1', kill: () => provider.links!.close() };
+  };
+  const isQuiet = (): boolean =>
+    made.every(({ links }) => [...(links?.all ?? [])].every((link) => !link.hasRecords && !link.hasWaiting));
+  return {
+    server: party(),
+    client: party(),
+    until,
+    settle: async () => {
+      for (let quiet = 0; quiet < quietTurns; quiet = isQuiet() ? quiet + 1 : 0) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    },
+    servedByTcpip: async (address) => {
+      const server = createServer();
+      server.listen({ host: address, port: 0 });
+      const [event] = await Promise.race([
+        once(server, 'listening').then(() => ['listening']),
+        once(server, 'error').then(() => ['error']),
+      ]);
+      server.close();
+      return event === 'listening';
+    },
+    close: () => {
+      clearInterval(alive);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,35 @@
+/** Two processes on two hosts of a simulated SAN. */
+
+import assert from 'node:assert/strict';
+import { SimulatedProvider } from '../../src/providers/simulated/provider.js';
+import { World } from '../../src/providers/simulated/world.js';
+import type { Party, Rig, RigOptions } from './rig.js';
+
+/** Microseconds in which everything arrives that is under way, and no connect budget ends. */
+const settleTime = 2000;
+
+/** The hosts of this SAN, as TCP/IP has assigned their addresses (WSD-TBL-12). */
+const assigned = ['10.1.0.1', '10.1.0.2'] as const;
+
+export function simulatedRig({ connectBudget = 5000, simulated = {} }: RigOptions): Rig {
+  const world = new World(1);
+  const party = (address: string): Party => {
+    const process = world.process();
+    const provider = new SimulatedProvider(process, { addresses: [`${address}/24`], connectBudget, ...simulated });
+    return { provider, address, kill: () => process.kill() };
+  };
+  return {
+    server: party(assigned[0]),
+    client: party(assigned[1]),
+    until: async (condition, what) => assert.ok(world.runUntil(condition), `still not: ${what}`),
+    settle: async () => {
+      let settled = false;
+      world.schedule(() => {
+        settled = true;
+      }, settleTime);
+      world.runUntil(() => settled);
+    },
+    servedByTcpip: async (address) => assigned.includes(address as (typeof assigned)[number]),
+    close: () => {},
+  };
+}

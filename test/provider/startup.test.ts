@@ -1,0 +1,239 @@
+/** What a provider shows of itself, how it is started, and what it tells of its addresses and extensions. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  AF_INET,
+  INVALID_SOCKET,
+  IPPROTO_TCP,
+  PFL_HIDDEN,
+  procedureNames,
+  SIO_ADDRESS_LIST_QUERY,
+  SO_MAX_MSG_SIZE,
+  SOCK_STREAM,
+  type SOCKET_ADDRESS_LIST,
+  SOL_SOCKET,
+  WINSOCK_VERSION,
+  WSA_FLAG_OVERLAPPED,
+  WSAEFAULT,
+  WSAEINVAL,
+  WSAENOPROTOOPT,
+  WSAENOTSOCK,
+  WSAEOPNOTSUPP,
+  WSANOTINITIALISED,
+  WSASYSNOTREADY,
+  WSAVERNOTSUPPORTED,
+  WSPDeregisterMemoryGuid,
+  WSPDeregisterRdmaMemoryGuid,
+  WSPMemoryRegistrationCacheCallbackGuid,
+  type WSPPROC_TABLE,
+  WSPRdmaReadGuid,
+  WSPRdmaWriteGuid,
+  WSPRegisterMemoryGuid,
+  WSPRegisterRdmaMemoryGuid,
+} from '../../src/spi/index.js';
+import { providers } from './adapters.js';
+import { on, tcpipInfo } from './support.js';
+
+const mandatory = {
+  WSPRegisterMemoryGuid,
+  WSPDeregisterMemoryGuid,
+  WSPRegisterRdmaMemoryGuid,
+  WSPDeregisterRdmaMemoryGuid,
+  WSPRdmaWriteGuid,
+};
+const optional = { WSPRdmaReadGuid, WSPMemoryRegistrationCacheCallbackGuid };
+
+/** Everything callable that an object and what it inherits offers, getters not asked. */
+function functionsOf(object: object): string[] {
+  const names = new Set<string>();
+  for (let o: object | null = object; o !== null && o !== Object.prototype; o = Object.getPrototypeOf(o)) {
+    for (const [key, { value }] of Object.entries(Object.getOwnPropertyDescriptors(o))) {
+      if (typeof value === 'function' && key !== 'constructor') names.add(key);
+    }
+  }
+  return [...names];
+}
+
+for (const provider of providers) {
+  test(
+    `[${provider}] WSD-COMP-13 WSD-SPI-1 the only function of a provider is WSPStartupEx; its table has the required 17`,
+    on(provider, async ({ server }) => {
+      const module: Record<string, unknown> = await import(`../../src/providers/${provider}/provider.js`);
+      const made = Object.values(module).filter((value) => typeof value === 'function');
+      // Two event loops of one process need two providers, so the module's function is what makes one.
+      assert.deepEqual(made, [server.party.provider.constructor]);
+      assert.deepEqual(functionsOf(server.party.provider), ['WSPStartupEx']);
+      assert.deepEqual(functionsOf(server.table).sort(), [...procedureNames].sort());
+      assert.ok((server.party.provider.protocolInfo.dwProviderFlags & PFL_HIDDEN) !== 0);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-INI-8 WSD-INI-7 the start returns its error itself and takes version 2.2 and above only`,
+    on(provider, ({ server }) => {
+      const out: { value: WSPPROC_TABLE | null } = { value: null };
+      for (const version of [0x0001, 0x0101, 0x0002, 0x0102, 0xff01]) {
+        assert.equal(server.start(out, version), WSAVERNOTSUPPORTED, version.toString(16));
+        assert.equal(out.value, null);
+      }
+      assert.equal(server.start(null as never), WSAEFAULT);
+      assert.equal(server.start(out, WINSOCK_VERSION, null as never), WSAEFAULT);
+      for (const version of [0x0202, 0x0302, 0x0003]) {
+        const data = { wVersion: 0, wHighVersion: 0, szDescription: '' };
+        assert.equal(server.start(out, version, data), 0);
+        assert.deepEqual([data.wVersion, data.wHighVersion], [WINSOCK_VERSION, WINSOCK_VERSION]);
+        assert.ok(data.szDescription.length > 0 && data.szDescription.length < 256);
+      }
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-INI-4 a provider knows the switch by the TCP/IP provider's info, and serves nobody else`,
+    on(provider, ({ server }) => {
+      const others = [
+        server.party.provider.protocolInfo,
+        { ...tcpipInfo, iProtocol: 17 },
+        { ...tcpipInfo, iSocketType: 2 },
+      ];
+      for (const info of others) {
+        const out: { value: WSPPROC_TABLE | null } = { value: null };
+        assert.equal(server.start(out, undefined, undefined, info), WSASYSNOTREADY);
+        assert.equal(out.value, null);
+      }
+      assert.equal(server.start({ value: null }), 0);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-INI-9 WSD-CLS-23 starts are counted, and only the last cleanup ends everything`,
+    on(provider, (bench) => {
+      const { server } = bench;
+      const { table, errno } = server;
+      assert.equal(server.start({ value: null }), 0);
+      const socket = server.bound(bench.port());
+      assert.equal(table.WSPCleanup(errno), 0);
+      assert.equal(table.WSPListen(socket, 1, errno), 0, 'still started once');
+      assert.equal(table.WSPCleanup(errno), 0);
+      assert.deepEqual(server.log, ['create 0', 'close 0']);
+      assert.equal(server.failure(table.WSPListen(socket, 1, errno)), WSAENOTSOCK);
+      assert.equal(server.failure(table.WSPCleanup(errno)), WSANOTINITIALISED);
+      const made = table.WSPSocket(AF_INET, SOCK_STREAM, IPPROTO_TCP, null, 0, WSA_FLAG_OVERLAPPED, errno);
+      assert.equal(server.failure(made), WSANOTINITIALISED);
+      assert.equal(server.start({ value: null }), 0, 'it can be started again');
+      server.bound(bench.port());
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-INI-13 WSD-SPI-2 every mandatory extension is a function, whatever the socket that asks`,
+    on(provider, ({ server }) => {
+      const closed = server.socket();
+      server.close(closed);
+      for (const [what, guid] of Object.entries(mandatory)) {
+        for (const socket of [INVALID_SOCKET, closed, server.socket()] as const) {
+          const out: { value: unknown } = { value: null };
+          assert.equal(server.fetch(guid, out, socket), 0, what);
+          assert.equal(typeof out.value, 'function', what);
+        }
+      }
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-INI-15 WSD-INI-16 WSD-INI-17 optional extensions are there or refused, unknown ones invalid, whatever the socket`,
+    on(provider, ({ server }) => {
+      for (const guid of Object.values(optional)) {
+        const out: { value: unknown } = { value: null };
+        if (server.fetch(guid, out) === 0) {
+          assert.equal(typeof out.value, 'function');
+        } else {
+          assert.equal(server.failure(-1), WSAEOPNOTSUPP);
+          assert.equal(out.value, null);
+        }
+      }
+      const unknown = server.fetch('00000000-0000-0000-0000-000000000000', { value: null });
+      assert.equal(server.failure(unknown), WSAEINVAL);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-TBL-2 WSD-TBL-3 the address list, and its size for a buffer that is too small`,
+    on(provider, ({ server }) => {
+      const { table, errno } = server;
+      const out: { value: unknown } = { value: null };
+      const returned = { value: 0 };
+      const socket = server.socket();
+      const query = (size: number): number =>
+        table.WSPIoctl(socket, SIO_ADDRESS_LIST_QUERY, null, 0, out, size, returned, null, null, null, errno);
+      assert.equal(server.failure(query(0)), WSAEFAULT);
+      const needed = returned.value;
+      assert.equal(server.failure(query(needed - 1)), WSAEFAULT);
+      assert.equal(out.value, null);
+      assert.equal(query(needed), 0);
+      const { iAddressCount, Address } = out.value as unknown as SOCKET_ADDRESS_LIST;
+      assert.equal(iAddressCount, Address.length);
+      assert.ok(iAddressCount > 0 && needed >= 4 + iAddressCount * 32);
+      assert.ok(Address.every(({ lpSockaddr }) => lpSockaddr.port === 0));
+      const strange = table.WSPIoctl(socket, 0x1234, null, 0, out, 0, returned, null, null, null, errno);
+      assert.equal(server.failure(strange), WSAEOPNOTSUPP);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-COMP-17 every address of the list is one that TCP/IP has as well, so that falling back can work`,
+    on(provider, async (bench) => {
+      const { server, rig } = bench;
+      const list: { value: unknown } = { value: null };
+      const { WSPIoctl } = server.table;
+      const returned = { value: 0 };
+      WSPIoctl(
+        server.socket(),
+        SIO_ADDRESS_LIST_QUERY,
+        null,
+        0,
+        list,
+        1 << 20,
+        returned,
+        null,
+        null,
+        null,
+        server.errno,
+      );
+      const { Address } = list.value as unknown as SOCKET_ADDRESS_LIST;
+      for (const { lpSockaddr } of Address) {
+        // 127.0.0.0/8 stands for all its addresses.
+        const address = lpSockaddr.address === '127.0.0.0' ? '127.0.0.1' : lpSockaddr.address;
+        assert.ok(await rig.servedByTcpip(address), address);
+        if (lpSockaddr.sa_family === AF_INET) server.bound(bench.port(), address);
+      }
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-OPT-3 WSD-OPT-12 WSD-OPT-14 the message size limit can be asked in any state; its buffer and others are refused`,
+    on(provider, async (bench) => {
+      const { server } = bench;
+      const { theirs } = await bench.connected();
+      for (const socket of [server.socket(), server.bound(bench.port()), server.listen(bench.port()).socket, theirs]) {
+        const value = { value: 0 };
+        const length = { value: 8 };
+        const ask = (level: number, option: number): number =>
+          server.table.WSPGetSockOpt(socket, level, option, value, length, server.errno);
+        assert.equal(ask(SOL_SOCKET, SO_MAX_MSG_SIZE), 0);
+        assert.ok(value.value >= 256);
+        assert.equal(length.value, 4);
+        length.value = 3;
+        assert.equal(server.failure(ask(SOL_SOCKET, SO_MAX_MSG_SIZE)), WSAEFAULT);
+        length.value = 4;
+        for (const [level, option] of [
+          [SOL_SOCKET, 0x7777],
+          [IPPROTO_TCP, SO_MAX_MSG_SIZE],
+          [0x1234, 1],
+        ] as const) {
+          assert.ok([WSAENOPROTOOPT, WSAEINVAL].includes(server.failure(ask(level, option))));
+        }
+      }
+    }),
+  );
+}
