@@ -109,6 +109,7 @@ function newProvider(environment: Record<string, string>): Loop {
     environment,
     now: () => performance.now() * 1000,
     random: () => 0,
+    count: () => {},
     connectBudget: 1000,
     scheduler,
   });

@@ -36,6 +36,7 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     environment,
     now: () => performance.now() * 1000,
     random: Math.random,
+    count,
     connectBudget: required ? requiredConnectBudget : connectBudget,
     scheduler,
   });

@@ -52,6 +52,11 @@ export class Credits {
     this.#availableMax = availableMax;
   }
 
+  /** False: the peer has had no credit for the message that has just arrived. */
+  get peerMaySend(): boolean {
+    return this.#posted - this.#owed - this.#held > 0;
+  }
+
   /** A message is sent: takes its credit and returns those that it carries back. */
   take(): number {
     const owed = this.#owed;

@@ -256,6 +256,8 @@ export class Session {
     if (payload !== length - HEADER_SIZE) return this.#violate('length of the payload');
     this.#sequenceReceived = (this.#sequenceReceived + 1) | 0;
     if (words[i + 2] !== this.#sequenceReceived) return this.#violate('sequence number');
+    // Buffers are posted again at once, so only this bounds what a peer can make us store (WSD-FLW-2, WSD-FLW-9).
+    if (!this.#credits.peerMaySend) return this.#violate('message without credit');
     const credits = word0 >>> 16;
     if (credits !== 0 && !this.#credits.give(credits)) return this.#violate('credits');
     const type = word0 & 0xff;

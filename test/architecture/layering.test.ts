@@ -11,7 +11,7 @@ import { filesBelow, readSource, repositoryRoot } from '../../tools/source/files
 const root = repositoryRoot();
 const sources = filesBelow(root, 'src', '.ts');
 const tests = filesBelow(root, 'test', '.ts');
-const others = ['tools', 'bench', 'demo', 'simulation'].flatMap((folder) => filesBelow(root, folder, '.ts'));
+const others = ['tools', 'bench', 'demo', 'simulation', 'stress'].flatMap((folder) => filesBelow(root, folder, '.ts'));
 const papers = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', '.ci/run']
   .filter((path) => existsSync(join(root, path)))
   .map((path) => readSource(root, path));

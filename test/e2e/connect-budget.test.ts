@@ -1,7 +1,12 @@
 /** Connects to a server that does not turn its event loop in time: one of both ways, and both ends know which. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { TraceRecord } from '../../src/diagnostics/recorder.js';
+import { armPoint } from '../../stress/accounts.js';
+import type { Point } from '../../stress/points.js';
 import { type Program, Stage } from '../support/stage.js';
 
 interface Echo {
@@ -46,19 +51,58 @@ async function checkNoMore(server: Program): Promise<void> {
   await assert.rejects(server.next('connection', 200));
 }
 
-test('[shared-memory] a server that blocks for 300 ms is reached by TCP/IP, without a link and with one', {
+/** Verdicts of the server's condition function so far, and errors of WSPAccept, from its trace. */
+function accepting(server: Program, prefix: string): string[] {
+  const lines = readFileSync(`${prefix}.${server.pid}.jsonl`, 'utf8').trim().split('\n');
+  const records = lines.map((line) => JSON.parse(line) as TraceRecord);
+  return records.flatMap(({ kind, fn, result, error }) =>
+    kind === 'condition' ? [String(result)] : fn === 'WSPAccept' && error !== '' ? [error] : [],
+  );
+}
+
+test('[shared-memory] WSD-CON-29 a server that blocks for 3 s is reached by TCP/IP, once, and is not even asked about what was withdrawn', {
+  timeout: 60_000,
+}, async (t) => {
+  // A request of a link that stands, and one whose link has yet to come about.
+  const alternatives = [true, false].map(async (linked) => {
+    const stage = new Stage(t);
+    const trace = join(stage.directory, 'trace');
+    const server = stage.start('echo-server', [], { require: false, env: { SOCKETS_DIRECT_TRACE: trace } });
+    const client = stage.start('echo-client', [], { require: false });
+    const { port } = await server.next<{ port: number }>('listening');
+    if (linked) assert.equal((await connectBlocked(server, client, port, 0)).provider, 'shared-memory');
+    const during = await connectBlocked(server, client, port, 3000);
+    assert.deepEqual([during.provider, during.reason], ['tcpip', 'connect-timeout']);
+    const after = await connectBlocked(server, client, port, 0);
+    assert.deepEqual([after.provider, after.reason], ['shared-memory', 'accelerated']);
+    await checkNoMore(server);
+    // What was withdrawn would be one more.
+    const served = linked ? ['CF_ACCEPT', 'WSAEWOULDBLOCK', 'CF_ACCEPT'] : ['CF_ACCEPT'];
+    assert.deepEqual(accepting(server, trace), served);
+  });
+  await Promise.all(alternatives);
+});
+
+test('[shared-memory] a request that is withdrawn while the condition function is asked never becomes a connection', {
   timeout: 30_000,
 }, async (t) => {
-  const { server, client, port } = await pair(t);
-  const first = await connectBlocked(server, client, port, 300);
+  const stage = new Stage(t);
+  const trace = join(stage.directory, 'trace');
+  const point: Point = { owner: 'Listener', method: 'remove', phase: 'before' };
+  const server = stage.start('echo-server', [], {
+    require: false,
+    flags: ['--import', armPoint],
+    // Longer than any budget, after CF_ACCEPT and before it takes effect.
+    env: { STRESS_POINT: JSON.stringify(point), STRESS_STALL: '400', SOCKETS_DIRECT_TRACE: trace },
+  });
+  const client = stage.start('echo-client', [], { require: false });
+  const { port } = await server.next<{ port: number }>('listening');
+  const first = await connectBlocked(server, client, port, 0);
   assert.deepEqual([first.provider, first.reason], ['tcpip', 'connect-timeout']);
-  const between = await connectBlocked(server, client, port, 0);
-  assert.deepEqual([between.provider, between.reason], ['shared-memory', 'accelerated']);
-  const second = await connectBlocked(server, client, port, 300);
-  assert.deepEqual([second.provider, second.reason], ['tcpip', 'connect-timeout']);
-  const last = await connectBlocked(server, client, port, 0);
-  assert.deepEqual([last.provider, last.reason], ['shared-memory', 'accelerated']);
+  const second = await connectBlocked(server, client, port, 0);
+  assert.deepEqual([second.provider, second.reason], ['shared-memory', 'accelerated']);
   await checkNoMore(server);
+  assert.deepEqual(accepting(server, trace), ['CF_ACCEPT', 'WSAECONNRESET', 'CF_ACCEPT']);
 });
 
 test('[shared-memory] both ends agree when the answer and the end of the budget meet', {
@@ -67,9 +111,12 @@ test('[shared-memory] both ends agree when the answer and the end of the budget 
   const { server, client, port } = await pair(t);
   await connectBlocked(server, client, port, 0);
   const ways = new Map<string, number>();
+  // The budget of 50 ms begins, at a tick of its timer, when nothing has come from the peer for as long. Each round blocks
+  // the server for a little less than a time that was too long, or a little more than one that was not.
+  let milliseconds = 90;
   for (let round = 0; round < 40; round++) {
-    // The budget of 50 ms begins, at a tick of its timer, when nothing has come from the peer for as long.
-    const { provider } = await connectBlocked(server, client, port, 60 + ((round * 7) % 70));
+    const { provider } = await connectBlocked(server, client, port, milliseconds);
+    milliseconds += provider === 'tcpip' ? -3 : 2;
     ways.set(provider, (ways.get(provider) ?? 0) + 1);
   }
   t.diagnostic(JSON.stringify(Object.fromEntries(ways)));

@@ -57,6 +57,19 @@ test('[shared-memory] process.exit() after many writes and end() loses nothing',
 );
 
 test(
+  '[shared-memory] process.exit() by a reader that has read everything is an end, and no reset',
+  limit,
+  async (t) => {
+    const stage = new Stage(t);
+    const leaving = stage.start('exit', ['leave', 0, 0]);
+    const asking = stage.start('stream', ['client', 5]);
+    asking.tell({ kind: 'connect', port: await port(leaving) });
+    await checkAll(asking, 0);
+    assert.equal((await leaving.ended()).code, 0);
+  },
+);
+
+test(
   '[shared-memory] a program that ends by itself after destroy() loses nothing of what was written',
   limit,
   async (t) => {

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Reason } from '../../src/diagnostics/reasons.js';
 import { SharedMemoryProvider } from '../../src/providers/shared-memory/provider.js';
 import { until } from '../link/support.js';
 import { realTime } from '../support/real-time.js';
@@ -13,17 +14,27 @@ import type { Party, Rig, RigOptions } from './rig.js';
 /** Turns of the loop without anything to do after which nothing is under way. */
 const quietTurns = 5;
 
-export function sharedMemoryRig({ connectBudget = 5000 }: RigOptions): Rig {
+/** What only shared memory has. */
+export interface SharedMemoryRig extends Rig {
+  /** Where the providers find each other. */
+  readonly directory: string;
+  /** Why links and connections were ended, and peers refused. */
+  readonly reasons: readonly Reason[];
+}
+
+export function sharedMemoryRig({ connectBudget = 5000 }: RigOptions): SharedMemoryRig {
   const directory = mkdtempSync(join(tmpdir(), 'sockets-direct-test-'));
   // Nothing of a provider keeps a process alive.
   const alive = setInterval(() => {}, 60_000);
   const made: SharedMemoryProvider[] = [];
+  const reasons: Reason[] = [];
   const party = (): Party => {
     const provider = new SharedMemoryProvider({
       environment: { SOCKETS_DIRECT_DIR: directory },
       ...realTime,
       random: () => 0,
       connectBudget,
+      count: (reason) => reasons.push(reason),
     });
     made.push(provider);
     // The end of a process is the end of its Unix sockets, without a word on the ring.
@@ -32,6 +43,8 @@ export function sharedMemoryRig({ connectBudget = 5000 }: RigOptions): Rig {
   const isQuiet = (): boolean =>
     made.every(({ links }) => [...(links?.all ?? [])].every((link) => !link.hasRecords && !link.hasWaiting));
   return {
+    directory,
+    reasons,
     server: party(),
     client: party(),
     until,

@@ -52,6 +52,11 @@ export interface Selected {
   readonly event: EventObject;
 }
 
+export interface Posted {
+  readonly overlapped: WSAOVERLAPPED;
+  readonly at: WSABUF;
+}
+
 /** What the switch shows of TCP/IP (WSD-INI-3). */
 export const tcpipInfo = createTcpipProvider().protocolInfo;
 
@@ -71,6 +76,12 @@ export class Node extends SwitchSide {
 
   get address(): string {
     return this.party.address;
+  }
+
+  /** The end of its process. Nothing can be asked of its provider any more. */
+  kill(): void {
+    this.party.kill();
+    this.dead = true;
   }
 
   start(
@@ -195,6 +206,14 @@ export class Node extends SwitchSide {
     return this.table.WSPSend(socket, [buffer], 1, null, 0, overlapped, null, null, this.errno);
   }
 
+  /** Posts a receive buffer. */
+  post(socket: ProviderSocket, size: number, overlapped: WSAOVERLAPPED = notify()): Posted {
+    const { memory } = this.memory(socket, size);
+    const at: WSABUF = { len: size, buf: memory, offset: 0 };
+    assert.equal(this.failure(this.recv(socket, at, overlapped)), WSA_IO_PENDING);
+    return { overlapped, at };
+  }
+
   /** The bytes as a message: WSPSend must be done, or go on. */
   say(socket: ProviderSocket, bytes: string | Uint8Array, overlapped: WSAOVERLAPPED = notify()): WSAOVERLAPPED {
     const content = Buffer.from(bytes);
@@ -225,8 +244,8 @@ export class ProviderBench {
   readonly client: Node;
   #port = 40_000;
 
-  constructor(provider: ProviderName, options: RigOptions = {}) {
-    this.rig = rigs[provider](options);
+  constructor(provider: ProviderName | Rig, options: RigOptions = {}) {
+    this.rig = typeof provider === 'string' ? rigs[provider](options) : provider;
     this.server = new Node(this.rig.server);
     this.client = new Node(this.rig.client);
   }
@@ -297,11 +316,8 @@ export class ProviderBench {
   }
 
   /** Posts a receive buffer of the server's socket. */
-  posted(theirs: ProviderSocket, size = 4096, overlapped = notify()): { overlapped: WSAOVERLAPPED; at: WSABUF } {
-    const { memory } = this.server.memory(theirs, size);
-    const at: WSABUF = { len: size, buf: memory, offset: 0 };
-    assert.equal(this.server.failure(this.server.recv(theirs, at, overlapped)), WSA_IO_PENDING);
-    return { overlapped, at };
+  posted(theirs: ProviderSocket, size = 4096, overlapped = notify()): Posted {
+    return this.server.post(theirs, size, overlapped);
   }
 
   /** Waits for so many completions of the server. */

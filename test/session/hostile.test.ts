@@ -178,6 +178,23 @@ test('WSD-FLW-2 credits never exceed what the peer has announced', () => {
   assert.ok(a.session.credits <= 4);
 });
 
+test('WSD-FLW-9 a peer that sends without credit is stopped, however little the program reads', () => {
+  for (const [type, payload] of [
+    [TYPE_DATA, 1],
+    [TYPE_CREDIT, 0],
+  ] as const) {
+    const { a } = Pair.negotiated();
+    // The peer takes what is sent to it and gives no credit back, so credit goes to it a few times only.
+    const { postedBuffersMax } = usual.offers[0];
+    const most = (postedBuffersMax + 1) * postedBuffersMax;
+    for (let sent = 0; a.times('violation') === 0; sent++) {
+      assert.ok(sent <= most, `${sent} messages of type ${type} were taken`);
+      inject(a, message(type, next(a) + sent, payload));
+      a.peer.inbox.length = 0;
+    }
+  }
+});
+
 test('no sequence of arbitrary messages makes a session throw, deliver twice, or send beyond its credit', () => {
   const word = fc.oneof(fc.constantFrom(0, -1, 1, 16, 0x7fffffff, -0x80000000), fc.integer());
   const mutation = fc.record({

@@ -97,6 +97,9 @@ test('each kind of malformed control record ends the link, and only the link', (
     'refusal without a cause': (one) => one.record(0, CLOSE_SIZE, RECORD_REFUSE, 1, 1),
     'connect with an id of ours': (one) => one.record(0, CONNECT_SIZE, RECORD_CONNECT, 1, 1),
     'connect that is too short': (one) => one.record(0, 48, RECORD_CONNECT, SLOTS + 1, 1),
+    'connect of a generation that there is not': (one) => {
+      one.request(1, -0x80000000 + 1);
+    },
     'connect without addresses': (one) => one.record(0, CONNECT_SIZE, RECORD_CONNECT, SLOTS + 1, 1, 0x30050),
     'write of nothing': (one) => one.record(0, RDMA_WRITE_SIZE, RECORD_RDMA_WRITE, 1, 1),
     'message for no connection': (one) => one.record(9, 16),

@@ -157,6 +157,8 @@ export class Loop implements LinkOwner {
   readonly poller = new HandPoller();
   readonly requests: Request[] = [];
   readonly ends: string[] = [];
+  /** Connections that broke the rules. */
+  violations = 0;
   link!: PeerLink;
   peer!: Loop;
   /** The doorbell has rung, and the loop has not come to it. */
@@ -164,6 +166,10 @@ export class Loop implements LinkOwner {
 
   connectRequest(link: PeerLink, id: number, generation: number, called: SOCKADDR, calling: SOCKADDR): void {
     this.requests.push({ link, id, generation, callee: called, caller: calling });
+  }
+
+  violated(): void {
+    this.violations++;
   }
 
   ended(_link: PeerLink, cause: string): void {

@@ -205,6 +205,7 @@ test('hostile contents never lead out of bounds, and consuming always ends', () 
       put(r, Buffer.alloc(8), 5);
       r.body.set(contents);
       Atomics.store(r.words, tail >> 2, tailValue);
+      Atomics.store(r.words, (tail >> 2) + 1, tailValue);
       let visits = 0;
       r.producer.forEachUnconsumed(() => visits++);
       assert.ok(visits <= 256);
@@ -222,4 +223,17 @@ test('the producer tells what was not taken', () => {
   const ids: number[] = [];
   r.producer.forEachUnconsumed((id) => ids.push(id));
   assert.deepEqual(ids, [3, 4, 5]);
+});
+
+test('a record counts as taken while it is being handled, but its room is not given back', () => {
+  const r = ring(256);
+  for (const id of [1, 2, 3]) put(r, Buffer.alloc(40), id);
+  const left: number[][] = [];
+  r.consumer.consume(9, 999, () => {
+    const ids: number[] = [];
+    r.producer.forEachUnconsumed((id) => ids.push(id));
+    left.push(ids);
+    assert.equal(r.producer.free(), 256 - 3 * 48);
+  });
+  assert.deepEqual(left, [[2, 3], [3], []]);
 });

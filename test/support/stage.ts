@@ -147,14 +147,17 @@ export class Stage {
   readonly rendezvous = join(this.directory, 'rendezvous');
   readonly #programs: Program[] = [];
 
-  constructor(t: TestContext) {
+  /** `t` is the test, or whoever else tells when it is over. */
+  constructor(t: Pick<TestContext, 'after'>) {
     t.after(() => this.close());
   }
 
-  /** Starts `test/e2e/programs/<name>.ts` with the preload, and SOCKETS_DIRECT_REQUIRE=shared-memory unless told otherwise. */
-  start(name: string, args: readonly (string | number)[] = [], options: StartOptions = {}): Program {
+  /** Starts `test/e2e/programs/<name>.ts`, or the compiled program at that URL, with the preload, and SOCKETS_DIRECT_REQUIRE=shared-memory unless told otherwise. */
+  start(name: string | URL, args: readonly (string | number)[] = [], options: StartOptions = {}): Program {
     const { preload = dist, require = preload !== null, flags = [], uid, wrapper, env = {} } = options;
-    const path = fileURLToPath(new URL(`../e2e/programs/${name}.js`, import.meta.url));
+    const path = fileURLToPath(
+      typeof name === 'string' ? new URL(`../e2e/programs/${name}.js`, import.meta.url) : name,
+    );
     const nodeFlags = [...flags, ...(preload === null ? [] : ['--import', preloadUrl(preload)])];
     const execArgv = wrapper === undefined ? nodeFlags : [...wrapper.slice(1), process.execPath, ...nodeFlags];
     const child = fork(path, args.map(String), {

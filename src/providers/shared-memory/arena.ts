@@ -1,7 +1,7 @@
 /**
  * Layout of the memory that joins two event loops: side 0 dialled, side 1 listened. Fresh memory is all zero.
  *
- *     0        control words, each alone on 128 bytes
+ *     0        control words, each alone on 128 bytes; a tail with a second word of its ring
  *     4096     request states of side 0's connections, one word a slot
  *     266240   request states of side 1's connections
  *     528384   ring from side 0 to side 1

@@ -20,7 +20,8 @@ import {
   type WSPUPCALLTABLEEX,
   WSS_OPERATION_IN_PROGRESS,
 } from '../../spi/index.js';
-import type { LinkConnection, PeerLink } from './link.js';
+import type { PeerLink } from './link.js';
+import type { LinkConnection } from './link-face.js';
 import type { RdmaRegistrations } from './memory.js';
 import { REFUSED_BY_SWITCH, REFUSED_NO_LISTENER } from './records.js';
 import type { Scheduler } from './scheduler.js';
@@ -284,6 +285,7 @@ export class Connection implements LinkConnection {
 
   /** The peer broke the rules of this connection; only this one ends (decision 6). */
   violate(): void {
+    if (this.#state === 'connected') this.link.owner.violated();
     this.#sayClose();
     this.#tearDown(WSAECONNRESET);
   }

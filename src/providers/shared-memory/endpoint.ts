@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import net from 'node:net';
+import type { Reason } from '../../diagnostics/reasons.js';
 import { errorCode, type PeerCredentials, type Platform, PlatformError } from '../../platform/index.js';
 import { connectUnix } from '../../platform/unix-connect.js';
 import {
@@ -9,6 +10,7 @@ import {
   type Message,
   MessageType,
   type Refusal,
+  smallestArena,
   violation,
 } from './handshake.js';
 import { HandshakeChannel, LinkExists } from './handshake-channel.js';
@@ -39,8 +41,12 @@ export interface EndpointOptions {
   /** Microseconds, monotonic. */
   now(): number;
   scheduler: Scheduler;
+  /** Bytes without which the arena is of no use: a peer that wants or gives less is refused. Default: 65536. */
+  arenaSizeMin?: number;
   /** Gets each link that a peer has dialled. */
   onLink(link: EstablishedLink): void;
+  /** Told why a peer that dialled was refused. */
+  onRefused?(reason: Reason): void;
   /** Bound on one handshake, on either side. Default: 1000. */
   establishTimeoutMs?: number;
   /** Handshakes of dialling peers that may go on at the same time. Default: 64. */
@@ -79,6 +85,7 @@ export class LinkEndpoint {
   readonly #options: EndpointOptions;
   readonly #platform: Platform;
   readonly #rendezvous: Rendezvous;
+  readonly #arenaSizeMin: number;
   readonly #timeout: number;
   readonly #halfOpenMax: number;
   readonly #version: number;
@@ -93,7 +100,8 @@ export class LinkEndpoint {
   readonly #incoming = new Map<string, { channel: HandshakeChannel; over: Promise<void> }>();
 
   constructor(options: EndpointOptions) {
-    checkArenaSize(options.arenaSize, 0xffff_ffff);
+    this.#arenaSizeMin = options.arenaSizeMin ?? smallestArena;
+    checkArenaSize(options.arenaSize, this.#arenaSizeMin, 0xffff_ffff);
     this.#options = options;
     this.#platform = options.platform;
     this.#rendezvous = options.rendezvous;
@@ -265,7 +273,7 @@ export class LinkEndpoint {
     try {
       checkCompatible(message, this.#version, this.#networkNamespace);
       if (message.token !== token) throw violation('another token');
-      checkArenaSize(message.arenaSize, this.#options.arenaSize);
+      checkArenaSize(message.arenaSize, this.#arenaSizeMin, this.#options.arenaSize);
       if (descriptors.length !== 1) throw violation(`${descriptors.length} descriptors`);
       this.#platform.checkSealedMemory(descriptors[0]!, message.arenaSize);
       arena = this.#platform.mapShared(descriptors[0]!, message.arenaSize);
@@ -293,7 +301,9 @@ export class LinkEndpoint {
     this.#halfOpen.add(channel);
     this.#handshakeAsServer(channel).catch((error: unknown) => {
       this.#halfOpen.delete(channel);
-      channel.refuse(refusalOf(error), this.#message(MessageType.refuse));
+      const refusal = refusalOf(error);
+      if (refusal !== 'link-exists') this.#options.onRefused?.(refusal);
+      channel.refuse(refusal, this.#message(MessageType.refuse));
     });
   }
 
@@ -302,7 +312,7 @@ export class LinkEndpoint {
     const peer = this.#checkedPeer(channel);
     const hello = await channel.receiveBare(MessageType.hello);
     checkCompatible(hello, this.#version, this.#networkNamespace);
-    const size = agreeOnArena(hello.arenaSize, this.#options.arenaSize);
+    const size = agreeOnArena(hello.arenaSize, this.#arenaSizeMin, this.#options.arenaSize);
     const { token } = hello;
     this.#settleCompetition(token, peer);
     let finish: () => void = ignore;

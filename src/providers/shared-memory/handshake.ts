@@ -33,7 +33,8 @@ export interface Message {
 
 /** First 4 bytes of each message. */
 const magic = 0x314c4453;
-const smallestArena = 64 * 1024;
+/** Bytes of an arena at least, whatever its owner keeps there. */
+export const smallestArena = 64 * 1024;
 const pageSize = 4096;
 
 /** Numbers on the wire. They never change their meaning; 11 is set aside for checks of port owners. */
@@ -100,15 +101,15 @@ export function checkCompatible(message: Message, version: number, networkNamesp
 }
 
 /** Size of the arena for a peer that asks for `asked` bytes. Throws PlatformError `peer-protocol`. */
-export function agreeOnArena(asked: number, largest: number): number {
+export function agreeOnArena(asked: number, smallest: number, largest: number): number {
   const size = Math.min(asked, largest);
-  checkArenaSize(size, asked);
+  checkArenaSize(size, smallest, asked);
   return size;
 }
 
-/** Throws PlatformError `peer-protocol` for a size that is no whole number of pages, too small, or above `largest`. */
-export function checkArenaSize(size: number, largest: number): void {
-  if (size < smallestArena || size > largest || size % pageSize !== 0) throw violation(`arena of ${size} bytes`);
+/** Throws PlatformError `peer-protocol` for a size that is no whole number of pages, or out of bounds. */
+export function checkArenaSize(size: number, smallest: number, largest: number): void {
+  if (size < smallest || size > largest || size % pageSize !== 0) throw violation(`arena of ${size} bytes`);
 }
 
 function isMessageType(type: number): type is MessageType {

@@ -8,12 +8,14 @@
 
 import type { MemoryRegion, SOCKADDR, WSABUF, WSAOVERLAPPED } from '../../spi/index.js';
 import { arenaLayout, RING_SIZE, type Side, SLOTS } from './arena.js';
+import type { LinkConnection, Spilled } from './link-face.js';
 import { PollWindow } from './poll-window.js';
 import type { Pollable, Poller } from './poller.js';
 import {
   ACCEPT_SIZE,
   CLOSE_SIZE,
   CONNECT_SIZE,
+  GENERATION_MAX,
   RDMA_WRITE_SIZE,
   RECORD_ACCEPT,
   RECORD_CLOSE,
@@ -30,25 +32,11 @@ import {
 } from './records.js';
 import { RingConsumer, RingProducer, RingViolation } from './ring.js';
 
-/** A connection as its link sees it. */
-export interface LinkConnection {
-  /** A message: fills a posted receive buffer and completes it. */
-  receive(region: MemoryRegion, offset: number, length: number): void;
-  /** The peer writes into RDMA memory. Both arguments lie in shared memory. */
-  rdmaWrite(descriptor: Uint8Array, offset: number, data: Uint8Array): void;
-  /** A send that had to wait for wire has ended: 0, or a Winsock error. */
-  sent(overlapped: WSAOVERLAPPED, wsaError: number, bytes: number): void;
-  accepted(): void;
-  refused(cause: number): void;
-  /** The peer has closed: tear down (WSD-CLS-8). */
-  closedByPeer(): void;
-  /** The link is gone. `unconsumed` messages, the last ones sent, were never taken by the peer. */
-  linkLost(unconsumed: number): void;
-}
-
 /** Who is told of connection requests and of the link's end. */
 export interface LinkOwner {
   connectRequest(link: PeerLink, id: number, generation: number, callee: SOCKADDR, caller: SOCKADDR): void;
+  /** A connection broke the rules, and it alone ends for that. Called once for each. */
+  violated(): void;
   /** Everything that arrived has been delivered and all connections have been told. */
   ended(link: PeerLink, cause: string): void;
 }
@@ -62,12 +50,8 @@ export interface LinkOptions {
   ringDoorbell(): boolean;
 }
 
-interface Spilled {
-  id: number;
-  region: MemoryRegion;
-  length: number;
-  overlapped: WSAOVERLAPPED | null;
-}
+/** A correct peer uses a slot again only after it has taken our close or refusal, so no more answers than these can wait. */
+const answersMax = 2 * SLOTS;
 
 const asleep = 1;
 const asleepWantingSpace = 3;
@@ -101,6 +85,7 @@ export class PeerLink implements Pollable {
   #nextSlot = 1;
   #connections = 0;
   #spilled: Spilled[] = [];
+  #answers = 0;
   #spillBuffer: Spilled | null = null;
   #reserved = -1;
   #dead = false;
@@ -139,6 +124,10 @@ export class PeerLink implements Pollable {
     return this.#dead;
   }
 
+  get owner(): LinkOwner {
+    return this.#options.owner;
+  }
+
   get connectionCount(): number {
     return this.#connections;
   }
@@ -151,7 +140,7 @@ export class PeerLink implements Pollable {
     if (slot === 0) return null;
     this.#mine[slot] = connection;
     this.#connections++;
-    const generation = ((this.#generations[slot] ?? 0) + 1) & 0x0fffffff;
+    const generation = ((this.#generations[slot] ?? 0) + 1) & GENERATION_MAX;
     this.#generations[slot] = generation;
     return { id: this.#idBase + slot, generation };
   }
@@ -241,7 +230,9 @@ export class PeerLink implements Pollable {
     region.words[i + 1] = id;
     region.words[i + 2] = generation;
     if (size === REFUSE_SIZE) region.words[i + 3] = cause;
-    this.#commit(size, 0, null);
+    if (this.#commit(size, 0, null) || id - (id & (SLOTS - 1)) === this.#idBase) return;
+    this.#spilled[this.#spilled.length - 1].answer = true;
+    this.#answers++;
   }
 
   readonly #control: WSABUF = { len: 0, buf: { bytes: new Uint8Array(0), words: new Int32Array(0) }, offset: 0 };
@@ -268,7 +259,7 @@ export class PeerLink implements Pollable {
     this.#reserved = -1;
     const memory = new ArrayBuffer((length + 7) & ~7);
     const region = { bytes: new Uint8Array(memory), words: new Int32Array(memory) };
-    this.#spillBuffer = { id: 0, region, length, overlapped: null };
+    this.#spillBuffer = { id: 0, region, length, overlapped: null, answer: false };
     buffer.buf = region;
     buffer.offset = 0;
   }
@@ -323,12 +314,13 @@ export class PeerLink implements Pollable {
     let sent = 0;
     try {
       for (; this.#spilled.length > 0; sent++) {
-        const { id, region, length, overlapped } = this.#spilled[0];
+        const { id, region, length, overlapped, answer } = this.#spilled[0];
         const offset = this.#producer.begin(length);
         if (offset < 0) break;
         this.#producer.region.bytes.set(region.bytes.subarray(0, length), offset);
         this.#producer.commit(offset, length, id);
         this.#spilled.shift();
+        if (answer) this.#answers--;
         // Last, because whoever is told may send, close, or throw.
         if (overlapped !== null) this.#connectionOf(id)?.sent(overlapped, 0, length);
       }
@@ -361,6 +353,7 @@ export class PeerLink implements Pollable {
     if (this.#dead) return false;
     try {
       const sent = this.#spilled.length > 0 && this.#sendSpilled();
+      if (this.#answers > answersMax) throw new RingViolation('answers are not taken');
       const records = this.#consumer.consume(recordsMax, bytesMax, this.#handle);
       if (records === 0) return sent;
       this.counters.messages += records;
@@ -425,7 +418,8 @@ export class PeerLink implements Pollable {
     if (slot === 0 || id >>> 0 >= 2 * SLOTS) throw new RingViolation('connection id out of bounds');
     const mine = id - slot === this.#idBase;
     if (type === RECORD_CONNECT) {
-      const request = length === CONNECT_SIZE && !mine ? readConnect(words, offset) : null;
+      const known = length === CONNECT_SIZE && !mine && generation >>> 0 <= GENERATION_MAX;
+      const request = known ? readConnect(words, offset) : null;
       if (request === null) throw new RingViolation('malformed connect record');
       this.#options.owner.connectRequest(this, id, generation, request.callee, request.caller);
       return;
@@ -486,9 +480,13 @@ export class PeerLink implements Pollable {
 
   #drain(): void {
     try {
-      // The peer writes no more, so a ring's worth is the bound.
-      let left = RING_SIZE / 8;
-      while (left > 0 && this.#consumer.hasRecords) left -= this.#consumer.consume(recordsMax, bytesMax, this.#handle);
+      // The peer writes no more, so a ring's worth is the bound; one that goes on writing must not hold us here.
+      const from = this.#consumer.position;
+      while (this.#consumer.hasRecords && (this.#consumer.position - from) >>> 0 < RING_SIZE) {
+        const { position } = this.#consumer;
+        this.#consumer.consume(recordsMax, bytesMax, this.#handle);
+        if (this.#consumer.position === position) return;
+      }
     } catch (error) {
       if (!(error instanceof RingViolation)) throw error;
     }

@@ -3,6 +3,7 @@
  */
 
 import { AsyncResource } from 'node:async_hooks';
+import type { Reason } from '../../diagnostics/reasons.js';
 import { type Platform, PlatformError } from '../../platform/index.js';
 import { FD_ACCEPT, type SOCKADDR, WSAENOBUFS, WSAETIMEDOUT, type WSPUPCALLTABLEEX } from '../../spi/index.js';
 import { matchAddress, matchListener } from './addresses.js';
@@ -23,6 +24,8 @@ export interface LinksOptions {
   now(): number;
   /** Uniform in [0, 1). */
   random(): number;
+  /** Told why a link or a connection was ended, or a peer refused, once for each. */
+  count(reason: Reason): void;
   /** Milliseconds that a connect may take before it is given up (decision 8). */
   connectBudget: number;
   upcalls: WSPUPCALLTABLEEX;
@@ -36,8 +39,16 @@ const candidatesMax = 4;
  * example by starting a thousand connects, is not the peer's.
  */
 const budgetTicks = 4;
+/** Ticks after which a connect ends whatever the peer does: neither its traffic nor an answer that never comes holds it for ever. */
+const connectTicksMax = 200;
 /** Microseconds for which the processes of a port are remembered; a remembered one that refuses is looked up again. */
 const entriesAge = 50_000;
+
+/** Of one connect: ticks that are left of its budget, and all that it has lasted. */
+interface Patience {
+  left: number;
+  lasted: number;
+}
 
 interface PortEntries {
   readonly entries: readonly RendezvousEntry[];
@@ -54,7 +65,7 @@ export class Links implements LinkOwner, Connector {
   readonly #all = new Set<PeerLink>();
   readonly #listeners = new Map<number, SharedMemorySocket[]>();
   readonly #ports = new Map<number, PortEntries>();
-  readonly #connecting = new Map<SharedMemorySocket, number>();
+  readonly #connecting = new Map<SharedMemorySocket, Patience>();
   #cancelDeadline: (() => void) | null = null;
   #published = false;
   readonly #root = new AsyncResource('SocketsDirectLinks');
@@ -74,7 +85,10 @@ export class Links implements LinkOwner, Connector {
       arenaSize: ARENA_SIZE,
       now: options.now,
       scheduler: options.scheduler,
+      // The layout is fixed, so a smaller arena would have no place for its parts.
+      arenaSizeMin: ARENA_SIZE,
       onLink: (link) => this.#adopt(link),
+      onRefused: options.count,
     });
   }
 
@@ -140,7 +154,7 @@ export class Links implements LinkOwner, Connector {
     if (candidates.length === 0) return this.#fail(socket, WSAETIMEDOUT, 'no-listener');
     socket.connecting = true;
     socket.connector = this;
-    this.#connecting.set(socket, budgetTicks);
+    this.#connecting.set(socket, { left: budgetTicks, lasted: 0 });
     this.#armDeadline();
     this.#tryCandidate(socket, candidates[0]);
     return 0;
@@ -234,16 +248,17 @@ export class Links implements LinkOwner, Connector {
   #checkDeadlines(): void {
     this.#cancelDeadline = null;
     const now = this.#options.now();
-    for (const [socket, ticks] of this.#connecting) {
-      if (this.#isAlive(socket, now)) continue;
-      if (ticks > 0) {
-        this.#connecting.set(socket, ticks - 1);
-        continue;
+    for (const [socket, patience] of this.#connecting) {
+      const last = ++patience.lasted >= connectTicksMax;
+      if (!last && (this.#isAlive(socket, now) || patience.left-- > 0)) continue;
+      const { connection } = socket;
+      if (connection !== null && !connection.withdraw()) {
+        // The acceptor was faster: its answer is on the way and decides, because both ends must never decide differently.
+        if (!last) continue;
+        // Should it come after all, the connection is closed, before the acceptor's program has seen it.
+        connection.close();
       }
-      // If the acceptor was faster, its answer is on the way and decides; both ends must never decide differently.
-      if (socket.connection === null || socket.connection.withdraw())
-        socket.connectEnded(WSAETIMEDOUT, 'connect-timeout');
-      else this.#connecting.delete(socket);
+      socket.connectEnded(WSAETIMEDOUT, 'connect-timeout');
     }
     if (this.#connecting.size > 0) this.#armDeadline();
   }
@@ -285,7 +300,12 @@ export class Links implements LinkOwner, Connector {
   readonly #adopted = new WeakMap<EstablishedLink, PeerLink>();
   readonly #sockets = new Map<PeerLink, EstablishedLink['socket']>();
 
-  ended(link: PeerLink): void {
+  violated(): void {
+    this.#options.count('peer-protocol');
+  }
+
+  ended(link: PeerLink, cause: string): void {
+    if (cause !== 'peer-gone' && cause !== 'closed') this.#options.count('link-violation');
     this.#all.delete(link);
     for (const [token, known] of this.#links) if (known === link) this.#links.delete(token);
     this.#sockets.get(link)?.destroy();

@@ -1,5 +1,6 @@
 /** The SAN service provider between event loops of one host, as it stands in the catalog, and its 17 functions. */
 
+import type { Reason } from '../../diagnostics/reasons.js';
 import { loadPlatform, type Platform, PlatformError } from '../../platform/index.js';
 import {
   AF_INET,
@@ -57,6 +58,8 @@ export interface SharedMemoryOptions {
   now(): number;
   /** Uniform in [0, 1): which of several processes of a port is asked first. */
   random(): number;
+  /** Told why a link or a connection was ended, or a peer refused, once for each. */
+  count(reason: Reason): void;
   /** Milliseconds that a connect may take before TCP/IP is tried. */
   connectBudget: number;
   scheduler: Scheduler;
@@ -113,14 +116,14 @@ export class SharedMemoryProvider implements SanServiceProvider {
   }
 
   #check(s: ProviderSocket | InvalidSocket, lpErrno: Out<number>): SharedMemorySocket | null {
-    if (s instanceof SharedMemorySocket && !s.closed) return s;
+    if (s instanceof SharedMemorySocket && s.provider === this && !s.closed) return s;
     lpErrno.value = WSAENOTSOCK;
     return null;
   }
 
   #newSocket(family: number, lpErrno: Out<number>): SharedMemorySocket | InvalidSocket {
     const { upcalls } = this.#acceptor.services;
-    const socket = new SharedMemorySocket(upcalls, family);
+    const socket = new SharedMemorySocket(this, upcalls, family);
     const handle = upcalls.WPUCreateSocketHandle(this.protocolInfo.dwCatalogEntryId, socket, lpErrno);
     if (handle === INVALID_SOCKET) return INVALID_SOCKET;
     socket.switchHandle = handle;

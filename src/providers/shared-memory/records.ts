@@ -41,6 +41,9 @@ export const REQUEST_PENDING = 1;
 export const REQUEST_ACCEPTED = 2;
 export const REQUEST_ENDED = 3;
 
+/** Generations go up to this, and then from 0 again: so that they fit into a request's word beside its state. */
+export const GENERATION_MAX = 0x0fffffff;
+
 export function requestWord(generation: number, state: number): number {
   return (generation << 2) | state;
 }

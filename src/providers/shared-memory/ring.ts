@@ -5,6 +5,9 @@
  * -1 says: go on at the start of the ring. Head and tail run freely as 32-bit numbers; each is written by one side, which
  * also keeps its own copy, because what lies in shared memory may be changed by the peer at any time. Whatever is read from
  * there is read once, checked, then used.
+ *
+ * The word after the tail is ahead of it while records are being handled: it tells what a process that died in the middle of
+ * that had taken.
  */
 
 import type { MemoryRegion } from '../../spi/index.js';
@@ -24,6 +27,7 @@ export class RingProducer {
   readonly #shared: Int32Array;
   readonly #headIndex: number;
   readonly #tailIndex: number;
+  readonly #takenIndex: number;
   readonly #size: number;
   #head = 0;
   /** The peer's tail as last seen. */
@@ -33,6 +37,7 @@ export class RingProducer {
     this.#shared = new Int32Array(arena, 0, 1024);
     this.#headIndex = headOffset >> 2;
     this.#tailIndex = tailOffset >> 2;
+    this.#takenIndex = this.#tailIndex + 1;
     this.#size = size;
     this.region = {
       bytes: new Uint8Array(arena, ringOffset, size),
@@ -82,7 +87,7 @@ export class RingProducer {
 
   /** Calls `visit` with the connection id of each record that the peer has not taken. For use after the peer's end. */
   forEachUnconsumed(visit: (id: number) => void): void {
-    let at = Atomics.load(this.#shared, this.#tailIndex);
+    let at = Atomics.load(this.#shared, this.#takenIndex);
     const words = this.region.words;
     const size = this.#size;
     while ((this.#head - at) >>> 0 <= size && at !== this.#head) {
@@ -107,6 +112,7 @@ export class RingConsumer {
   readonly #shared: Int32Array;
   readonly #headIndex: number;
   readonly #tailIndex: number;
+  readonly #takenIndex: number;
   readonly #size: number;
   #tail = 0;
 
@@ -114,11 +120,17 @@ export class RingConsumer {
     this.#shared = new Int32Array(arena, 0, 1024);
     this.#headIndex = headOffset >> 2;
     this.#tailIndex = tailOffset >> 2;
+    this.#takenIndex = this.#tailIndex + 1;
     this.#size = size;
     this.region = {
       bytes: new Uint8Array(arena, ringOffset, size),
       words: new Int32Array(arena, ringOffset, size >> 2),
     };
+  }
+
+  /** Runs freely, as head and tail do. */
+  get position(): number {
+    return this.#tail;
   }
 
   get hasRecords(): boolean {
@@ -157,6 +169,8 @@ export class RingConsumer {
         this.#tail = (this.#tail + PREFIX_SIZE + align(length)) | 0;
         records++;
         bytes += length;
+        // Only the peer of a dead process reads this, so it needs no order; and the record may not be overwritten yet.
+        this.#shared[this.#takenIndex] = this.#tail;
         handle(this.region, offset + PREFIX_SIZE, length, id);
         if ((records & 31) === 0) this.#publish();
       }

@@ -30,6 +30,8 @@ export interface Connector {
 }
 
 export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
+  /** Whose socket it is: no other provider of the process takes it. */
+  readonly provider: object;
   readonly #upcalls: WSPUPCALLTABLEEX;
   switchHandle!: SwitchHandle;
   readonly family: number;
@@ -58,7 +60,8 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
   #connectError = 0;
   readonly #errno: Out<number> = { value: 0 };
 
-  constructor(upcalls: WSPUPCALLTABLEEX, family: number) {
+  constructor(provider: object, upcalls: WSPUPCALLTABLEEX, family: number) {
+    this.provider = provider;
     this.#upcalls = upcalls;
     this.family = family;
   }

@@ -5,6 +5,7 @@
  *     server        when a client has connected
  *     client        when it has connected
  *     answer        when a client's first bytes have come, in the handler of 'data'
+ *     leave         as answer, but without an answer and without end()
  *     ordered       as client, when it is told to
  *     destroy       as client, but with destroy() when the last write is done, and without process.exit()
  */
@@ -38,6 +39,8 @@ process.on('exit', () => {
 if (role === 'server') {
   const server = net.createServer(exitAtOnce);
   await listen(server);
+} else if (role === 'leave') {
+  await listen(net.createServer((socket) => socket.on('data', () => process.exit(0))));
 } else if (role === 'answer') {
   const server = net.createServer((socket) => {
     let exiting = false;

@@ -1,0 +1,29 @@
+/** What a link knows of a connection, and of a message that waits. */
+
+import type { MemoryRegion, WSAOVERLAPPED } from '../../spi/index.js';
+
+/** A connection as its link sees it. */
+export interface LinkConnection {
+  /** A message: fills a posted receive buffer and completes it. */
+  receive(region: MemoryRegion, offset: number, length: number): void;
+  /** The peer writes into RDMA memory. Both arguments lie in shared memory. */
+  rdmaWrite(descriptor: Uint8Array, offset: number, data: Uint8Array): void;
+  /** A send that had to wait for wire has ended: 0, or a Winsock error. */
+  sent(overlapped: WSAOVERLAPPED, wsaError: number, bytes: number): void;
+  accepted(): void;
+  refused(cause: number): void;
+  /** The peer has closed: tear down (WSD-CLS-8). */
+  closedByPeer(): void;
+  /** The link is gone. `unconsumed` messages, the last ones sent, were never taken by the peer. */
+  linkLost(unconsumed: number): void;
+}
+
+/** A message that waits for room in the ring. */
+export interface Spilled {
+  id: number;
+  region: MemoryRegion;
+  length: number;
+  overlapped: WSAOVERLAPPED | null;
+  /** Something that the peer has provoked. */
+  answer: boolean;
+}
