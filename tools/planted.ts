@@ -2,9 +2,8 @@
  * `npm run planted`: breaks the switch, the session and the providers on purpose, one rule at a time, and demands that a
  * test which carries the rule's id fails. A test that passes on broken code shows nothing.
  *
- * `--family ACC` takes only that family, `--rule WSD-ACC-8` only that rule; `--jobs 1` runs one at a time; with `--strict`
- * a family without any planted violation is an error. Ends with 1 if a violation is not noticed, or an entry does not fit
- * the code any more.
+ * `--family ACC` takes only that family, `--rule WSD-ACC-8` only that rule; `--jobs 1` runs one at a time. Ends with 1 if a
+ * violation is not noticed, if an entry does not fit the code any more, or if a family has none at all.
  */
 
 import { availableParallelism } from 'node:os';
@@ -23,7 +22,6 @@ const { values } = parseArgs({
     family: { type: 'string', multiple: true },
     rule: { type: 'string', multiple: true },
     jobs: { type: 'string' },
-    strict: { type: 'boolean' },
   },
 });
 const jobs = Math.min(jobsMax, Math.max(1, Number(values.jobs ?? availableParallelism()) || 1));
@@ -85,8 +83,8 @@ async function work(queue: Planted[]): Promise<void> {
 const queue = [...chosen];
 await Promise.all(Array.from({ length: jobs }, () => work(queue)));
 
-const missing = values.family === undefined && values.rule === undefined ? missingFamilies(planted) : [];
+const missing = missingFamilies(planted);
+if (missing.length > 0) problems.push(`families without a planted violation: ${missing.join(' ')}`);
 console.log(`${chosen.length} planted violations in ${bases.size} test files, ${problems.length} problems`);
-if (missing.length > 0) console.log(`families without any: ${missing.join(' ')}`);
 for (const problem of problems) console.error(problem);
-process.exitCode = problems.length > 0 || (values.strict === true && missing.length > 0) ? 1 : 0;
+process.exitCode = problems.length > 0 ? 1 : 0;

@@ -27,8 +27,10 @@ export class SanListener {
   readonly #event = new EventObject();
   readonly #events = new WSANETWORKEVENTS();
   readonly #errno: Out<number> = { value: 0 };
-  readonly #question = new Question((caller, callee) =>
-    this.#closed ? CF_REJECT : this.#handler.condition(this.#asFamily(caller), this.#asFamily(callee)),
+  readonly #question = new Question(
+    (caller, callee) =>
+      this.#closed ? CF_REJECT : this.#handler.condition(this.#asFamily(caller), this.#asFamily(callee)),
+    () => this.#services.count('provider-error'),
   );
   /** Accepted connections that still negotiate. */
   readonly #negotiating = new Set<Connection>();

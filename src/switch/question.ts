@@ -1,7 +1,7 @@
 /**
- * The condition function that goes with every WSPAccept of a listener, and the check that the provider uses it as it must: at most once,
- * before WSPAccept returns, and exactly once if that returns a socket, WSAECONNREFUSED or WSATRY_AGAIN (WSD-ACC-7 to
- * WSD-ACC-9, WSD-ACC-21).
+ * The condition function that goes with every WSPAccept of a listener, and the check that the provider uses it as it must:
+ * at most once, before WSPAccept returns, and exactly once if that returns a socket, WSAECONNREFUSED or WSATRY_AGAIN
+ * (WSD-ACC-7 to WSD-ACC-9, WSD-ACC-21).
  */
 
 import {
@@ -21,9 +21,12 @@ export class Question {
   #verdict = CF_REJECT;
   #asking = false;
   readonly #decide: (caller: SOCKADDR, callee: SOCKADDR) => number;
+  readonly #tooLate: () => void;
 
-  constructor(decide: (caller: SOCKADDR, callee: SOCKADDR) => number) {
+  /** `tooLate` is called if the provider asks after its WSPAccept has returned. */
+  constructor(decide: (caller: SOCKADDR, callee: SOCKADDR) => number, tooLate: () => void) {
     this.#decide = decide;
+    this.#tooLate = tooLate;
   }
 
   /** WSPAccept is about to be called. */
@@ -40,6 +43,7 @@ export class Question {
 
   readonly condition: ConditionFunction = (caller, _callerData, _sqos, _gqos, callee) => {
     // The program is not asked about a request that may not be one.
+    if (!this.#asking) this.#tooLate();
     if (++this.#calls > 1 || !this.#asking) return CF_REJECT;
     this.callee = callee;
     this.#verdict = this.#decide(caller, callee);

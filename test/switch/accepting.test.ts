@@ -4,12 +4,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   CF_ACCEPT,
+  CF_DEFER,
   CF_REJECT,
   type ConditionFunction,
   type EventObject,
   INVALID_SOCKET,
+  type InvalidSocket,
+  type ProviderSocket,
   WSAECONNREFUSED,
   WSAEMFILE,
+  WSATRY_AGAIN,
 } from '../../src/spi/index.js';
 import { Bench, clientAddress, serverAddress } from './stage.js';
 import { at } from './support.js';
@@ -108,4 +112,149 @@ test('WSD-NEG-16 an accepted connection whose peer says nothing is closed after 
   stage.until(() => server.log.names(socket).includes('WSPCloseSocket'), 'closed');
   assert.equal(listening.accepted.length, 0);
   assert.ok(server.decisions.includes('negotiation-failed'));
+});
+
+// ---- deferring
+
+test('WSD-ACC-10 a request that the program defers is decided when it says so, within the same connect [simulated]', () => {
+  for (const [verdict, failedWith] of [
+    [CF_ACCEPT, null],
+    [CF_REJECT, WSAECONNREFUSED],
+  ] as const) {
+    const bench = new Bench();
+    let decided: number = CF_DEFER;
+    let asked = 0;
+    const listening = bench.server.listen(bench.name, () => {
+      asked++;
+      return decided;
+    });
+    const { outcome } = bench.connect();
+    bench.stage.until(() => asked === 1, 'the program is asked');
+    bench.stage.pass(5);
+    assert.deepEqual([asked, outcome.told], [1, 0], 'nobody is told anything');
+    assert.equal(bench.server.log.of('WSPAccept').at(-1)!.error, WSATRY_AGAIN);
+    decided = verdict;
+    listening.socket.acceptDeferred();
+    assert.equal(asked, 2);
+    bench.stage.until(() => outcome.settled, 'the connect ends');
+    bench.stage.settle();
+    assert.deepEqual([outcome.failedWith, listening.accepted.length], [failedWith, failedWith === null ? 1 : 0]);
+  }
+});
+
+test('WSD-ACC-10 the deferred request stays first: another arrival asks about it again [simulated]', () => {
+  const bench = new Bench();
+  const asked: number[] = [];
+  let decided: number = CF_DEFER;
+  const listening = bench.server.listen(bench.name, ({ port }) => {
+    asked.push(port);
+    return decided;
+  });
+  const ports = [50_001, 50_002];
+  const connects = ports.map((port) => {
+    const connecting = bench.client.connect(bench.name, at(clientAddress, port));
+    bench.stage.pass(5);
+    return connecting;
+  });
+  assert.ok(asked.length >= 1 && asked.every((port) => port === ports[0]), 'only about the first');
+  decided = CF_ACCEPT;
+  asked.length = 0;
+  listening.socket.acceptDeferred();
+  bench.stage.until(() => connects.every(({ outcome }) => outcome.settled), 'both end');
+  bench.stage.settle();
+  assert.deepEqual(asked, ports, 'then about the next');
+  assert.deepEqual(
+    listening.accepted.map(({ peerAddress }) => peerAddress.port),
+    ports,
+  );
+});
+
+test('WSD-ACC-10 a request that was deferred and withdrawn is not accepted any more [simulated]', () => {
+  const bench = new Bench();
+  let decided: number = CF_DEFER;
+  const listening = bench.server.listen(bench.name, () => decided);
+  const { outcome } = bench.connected();
+  assert.ok(outcome.fellBack, 'the budget of the connect has ended');
+  decided = CF_ACCEPT;
+  listening.socket.acceptDeferred();
+  bench.stage.settle();
+  assert.equal(listening.accepted.length, 0);
+  const { outcome: next } = bench.connected();
+  assert.ok(next.connection !== null, 'and the listener goes on');
+});
+
+// ---- providers that do not ask as they must
+
+/** What becomes of a connect if WSPAccept of the server's provider asks like this. */
+function asking(accept: (call: () => ProviderSocket | InvalidSocket, condition: ConditionFunction) => unknown) {
+  const bench = new Bench();
+  let asked = 0;
+  const listening = bench.server.listen(bench.name, () => {
+    asked++;
+    return CF_ACCEPT;
+  });
+  bench.server.tap.override('WSPAccept', (inner, s, addr, addrlen, condition, data, errno) => {
+    const always: ConditionFunction = () => CF_ACCEPT;
+    const call = () => inner(s, addr, addrlen, always, data, errno);
+    const result = accept(call, condition!) as ProviderSocket | InvalidSocket | number;
+    if (typeof result !== 'number' || result === INVALID_SOCKET) return result as ProviderSocket | InvalidSocket;
+    errno.value = result;
+    return INVALID_SOCKET;
+  });
+  bench.connect();
+  bench.stage.settle();
+  return { bench, listening, asked: () => asked };
+}
+
+const ask = (condition: ConditionFunction): number =>
+  condition(at(clientAddress, 50_001), null, null, null, at(serverAddress, 7000), null, { value: 0 }, null);
+
+test('WSD-ACC-8 a provider that does not ask is not believed: what it has accepted is closed [simulated]', () => {
+  const { bench, listening, asked } = asking((call) => call());
+  assert.deepEqual([asked(), listening.accepted.length], [0, 0]);
+  assert.ok(bench.server.decisions.includes('provider-error'));
+  assert.equal(bench.server.log.names(bench.serverSocket).at(-1), 'WSPCloseSocket');
+  assert.equal(bench.server.log.of('WSPRecv').length, 0);
+});
+
+test('WSD-ACC-8 a provider that asks twice asks the program once, and is not believed [simulated]', () => {
+  const verdicts: number[] = [];
+  const { bench, listening, asked } = asking((call, condition) => {
+    verdicts.push(ask(condition), ask(condition));
+    return call();
+  });
+  assert.deepEqual(verdicts, [CF_ACCEPT, CF_REJECT]);
+  assert.deepEqual([asked(), listening.accepted.length], [1, 0]);
+  assert.ok(bench.server.decisions.includes('provider-error'));
+});
+
+test('WSD-ACC-8 a provider that asks after WSPAccept has returned gets CF_REJECT, and the program is not asked [simulated]', () => {
+  let late: ConditionFunction | null = null;
+  const { bench, listening, asked } = asking((call, condition) => {
+    late ??= condition;
+    ask(condition);
+    return call();
+  });
+  assert.deepEqual([asked(), listening.accepted.length], [1, 1], 'it was asked as it must');
+  assert.equal(ask(late!), CF_REJECT);
+  assert.equal(asked(), 1);
+  assert.ok(bench.server.decisions.includes('provider-error'));
+});
+
+test('WSD-ACC-9 a provider that accepts what was rejected, or refuses what was accepted, is not believed [simulated]', () => {
+  const bench = new Bench();
+  const listening = bench.server.listen(bench.name, () => CF_REJECT);
+  bench.server.tap.override('WSPAccept', (inner, s, addr, addrlen, condition, data, errno) => {
+    ask(condition!);
+    return inner(s, addr, addrlen, () => CF_ACCEPT, data, errno);
+  });
+  bench.connect();
+  bench.stage.settle();
+  assert.equal(listening.accepted.length, 0);
+  assert.ok(bench.server.decisions.includes('provider-error'));
+  const refusing = asking((_call, condition) => {
+    ask(condition);
+    return WSAECONNREFUSED;
+  });
+  assert.ok(refusing.bench.server.decisions.includes('provider-error'));
 });

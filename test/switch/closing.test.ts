@@ -133,3 +133,42 @@ test('WSD-CLS-21 cleanup calls WSPCleanup of TCP/IP and of every SAN provider, o
     ],
   );
 });
+
+test('WSD-BLK-2 WSD-CLS-2 whatever the program does, no function is asked for that a SAN provider need not have [simulated]', () => {
+  for (const end of Object.values(endings)) {
+    const bench = new Bench();
+    const pair = bench.pair();
+    pair.mine.connection.write(Buffer.from('x'), () => {});
+    pair.mine.connection.readStop();
+    // Connects that are cancelled, in both of their stages.
+    bench.connect().socket.close();
+    const negotiating = bench.connect();
+    bench.stage.until(() => bench.server.log.of('WSPAccept').length > 1, 'accepted');
+    negotiating.socket.close();
+    pair.mine.connection.readStart();
+    pair.mine.connection.shutdown(() => {});
+    end(pair, bench);
+    pair.listening.socket.close();
+    bench.stage.settle();
+    for (const { tap } of [bench.client, bench.server]) assert.deepEqual([...tap.missed], []);
+  }
+});
+
+test('WSD-CLS-4 a close sends everything before WSPCloseSocket, which never has to wait [simulated]', () => {
+  const bench = new Bench();
+  const { mine, theirs } = bench.pair(false);
+  const bytes = Buffer.from(Array.from({ length: 400_000 }, (_, i) => i * 13 + (i >> 9)));
+  mine.connection.write(bytes, () => {});
+  mine.connection.close();
+  bench.stage.settle();
+  assert.ok(!bench.client.log.names(bench.clientSocket).includes('WSPCloseSocket'), 'the peer does not read yet');
+  theirs.connection.readStart();
+  bench.stage.until(() => theirs.told.length > 0, 'the end is told');
+  assert.ok(theirs.bytes.equals(bytes));
+  theirs.connection.close();
+  bench.stage.settle();
+  for (const { log } of [bench.client, bench.server]) {
+    assert.ok(log.of('WSPCloseSocket').every(({ result }) => result === 0));
+  }
+  assert.ok(bench.client.log.names(bench.clientSocket).includes('WSPCloseSocket'));
+});

@@ -234,3 +234,17 @@ test('WSD-SOC-18 WSD-CON-4 an option that fails otherwise ends the companion, an
     ['tcpip'],
   );
 });
+
+test('WSD-COMP-8 no socket but a stream is ever made at a SAN provider, for whatever it is needed [simulated]', () => {
+  const bench = new Bench();
+  const { mine } = bench.pair();
+  mine.connection.close();
+  bench.client.tcpip.version++;
+  bench.connect();
+  bench.stage.settle();
+  for (const { log } of [bench.client, bench.server]) {
+    const sockets = log.of('WSPSocket');
+    assert.ok(sockets.length >= 2, 'the one that asks for addresses, and companions');
+    for (const { args } of sockets) assert.deepEqual(args.slice(1, 3), [SOCK_STREAM, IPPROTO_TCP]);
+  }
+});

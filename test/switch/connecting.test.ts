@@ -59,7 +59,7 @@ test('WSD-CON-2 WSD-CON-7 a listed destination is connected with a companion, by
   assert.deepEqual(connect!.args.slice(1, 7), [destination, 16, null, null, null, null]);
 });
 
-test('WSD-CON-3 a destination on no subnet is connected with TCP/IP, and no SAN is asked', () => {
+test('WSD-CON-3 WSD-SOC-5 a destination on no subnet is connected with TCP/IP, and no SAN is asked', () => {
   const { host } = started();
   const { outcome, tcpip } = host.connect(at('192.168.7.8', 80));
   assert.deepEqual(path(host), ['tcpip WSPConnect']);
@@ -124,7 +124,7 @@ test('WSD-CON-12 WSD-CON-13 after a failure the companion is closed first; three
   }
 });
 
-test('WSD-CON-17 once the SAN has connected, no failure leads to TCP/IP', () => {
+test('WSD-CON-17 WSD-SOC-19 once the SAN has connected, no failure leads to TCP/IP', () => {
   // Lost in the negotiation.
   const bench = new Bench();
   bench.server.listen(bench.name);

@@ -98,6 +98,13 @@ test('WSD-LSN-7 WSD-THR-2 requests are awaited by the event loop that listens: w
   stage.until(() => outcome.settled, 'the connect ends');
   assert.equal(answers.length, 1, 'then it is, once');
   assert.ok(answers[0]! >= busy);
+  // The provider signals in a call stack of its own, in which nothing is accepted either.
+  const event = server.log.of('WSPEventSelect')[0]!.args[1] as EventObject;
+  server.log.clear();
+  event.set();
+  assert.deepEqual(server.log.names(), []);
+  stage.settle();
+  assert.equal(server.log.names()[0], 'WSPEnumNetworkEvents');
 });
 
 test('WSD-LSN-14 where the SAN cannot listen, the companion is closed and TCP/IP listens alone', () => {

@@ -124,6 +124,13 @@ const extensionNames: Readonly<Record<string, string>> = {
   [WSPMemoryRegistrationCacheCallbackGuid]: 'WSPMemoryRegistrationCacheCallback',
 };
 
+/** Functions of the SPI that are never asked of a SAN provider: the switch does them itself, or TCP/IP. */
+export const functionsNotRequired: readonly string[] = [
+  ...['WSPAddressToString', 'WSPAsyncSelect', 'WSPCancelBlockingCall', 'WSPGetPeerName', 'WSPGetSockName'],
+  ...['WSPJoinLeaf', 'WSPRecvDisconnect', 'WSPRecvFrom', 'WSPSelect', 'WSPSendDisconnect', 'WSPSendTo'],
+  ...['WSPShutdown', 'WSPStartup', 'WSPStringToAddress'],
+];
+
 /** Extensions that every provider has to have, by GUID (WSD-INI-13). */
 export const mandatoryExtensions: readonly string[] = [
   WSPRegisterMemoryGuid,
@@ -147,6 +154,8 @@ export class Tap implements SanServiceProvider {
   readonly protocolInfo;
   /** GUIDs of extensions that the provider says it has not. */
   readonly without = new Set<string>();
+  /** Functions that a SAN provider need not have, and that somebody has looked for in its table. */
+  readonly missed = new Set<string>();
   /** What the provider answers when it is asked for its addresses; null: what it says itself. */
   addresses: readonly SOCKET_ADDRESS[] | null = null;
   /** What the switch has given to the provider. */
@@ -244,6 +253,9 @@ export class Tap implements SanServiceProvider {
       const inner: AnyFunction = (...args) => (table[fn] as AnyFunction).apply(table, args);
       const own = fn === 'WSPIoctl' ? this.#wrapIoctl(inner) : inner;
       wrapped[fn] = (...args) => this.#call(fn, own, args);
+    }
+    for (const fn of functionsNotRequired) {
+      Object.defineProperty(wrapped, fn, { get: () => void this.missed.add(fn) });
     }
     this.#table = wrapped as unknown as WSPPROC_TABLE;
     return this.#table;
