@@ -48,6 +48,9 @@ export interface FaultKnobs {
   /** The event loop is told of a completion up to `withheldMicroseconds` later. */
   readonly withheld: number;
   readonly withheldMicroseconds: number;
+  /** The receive buffers of an accepted connection reach the NIC up to `latePostMicroseconds` late (WSD-NEG-9). */
+  readonly latePost: number;
+  readonly latePostMicroseconds: number;
   /** The connector withdraws while the condition function is asked. */
   readonly withdrawal: number;
 }
@@ -60,6 +63,8 @@ export const noFaults: FaultKnobs = {
   lateMicroseconds: 0,
   withheld: 0,
   withheldMicroseconds: 0,
+  latePost: 0,
+  latePostMicroseconds: 0,
   withdrawal: 0,
 };
 
@@ -86,6 +91,8 @@ export function drawFaults(world: World, strength = 1): FaultKnobs {
     lateMicroseconds: world.random() * (wanted() ? 500 : 100_000),
     withheld: wanted() ? odds(0.3) : 0,
     withheldMicroseconds: world.random() * (wanted() ? 500 : 20_000),
+    latePost: wanted() ? odds(0.8) : 0,
+    latePostMicroseconds: world.random() * (wanted() ? 100 : 10_000),
     withdrawal: wanted() ? odds(0.4) : 0,
   };
 }
@@ -141,6 +148,11 @@ export class Faults {
   /** Microseconds for which a completion is withheld. */
   withholding(): number {
     return this.#delay(this.knobs.withheld, this.knobs.withheldMicroseconds, 'fault: withheld completion');
+  }
+
+  /** Microseconds until the first receive buffers of an accepted connection are in place. */
+  postDelay(): number {
+    return this.#delay(this.knobs.latePost, this.knobs.latePostMicroseconds, 'fault: late receive buffers');
   }
 
   #delay(odds: number, most: number, kind: string): number {
