@@ -53,12 +53,12 @@ export function behave(end: ProgramEnd, world: World, habits: Habits): void {
     return 'small';
   };
   const act = (): void => {
-    if (left-- <= 0 || end.closed) return;
+    if (left-- <= 0 || end.closed || end.calm) return;
     perform(end, world, habits, draw());
     end.process.schedule(act, world.pick(habits.gap));
   };
   const react = (): void => {
-    if (world.chance(habits.reactive)) perform(end, world, habits, draw());
+    if (!end.calm && world.chance(habits.reactive)) perform(end, world, habits, draw());
   };
   end.onData = react;
   end.onOver = react;

@@ -23,6 +23,8 @@ export class ProgramEnd {
   ended = false;
   error = 0;
   reading = false;
+  /** The run comes to its end: the program reads, and does nothing else any more. */
+  calm = false;
   /** Callbacks that are due. */
   waiting = 0;
   /** Called after data, for programs that react to it. */
@@ -154,7 +156,7 @@ export class ProgramEnd {
   }
 
   pause(): void {
-    if (this.closed || !this.reading) return;
+    if (this.closed || this.calm || !this.reading) return;
     this.pair.note(`${this.name} pauses`);
     this.reading = false;
     this.connection.readStop();

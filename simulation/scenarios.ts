@@ -207,7 +207,7 @@ function queryDuringAbort(simulation: Simulation): void {
     for (let i = 0; i < 8; i++) end.write([1 + world.pick(20_000)]);
     if (end.process === client.process) return;
     const ways = [() => server.process.kill(), () => end.reset(), () => end.close()];
-    world.schedule(() => ways[world.pick(ways.length)]!(), world.pick(800));
+    end.process.schedule(() => ways[world.pick(ways.length)]!(), world.pick(800));
   };
   connectSeveral(simulation, server, [client], 2, 100);
   finishRun(simulation, 20_000);

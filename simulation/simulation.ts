@@ -190,6 +190,7 @@ export class Simulation implements Run {
       const before = this.ends.length;
       for (const end of this.ends) {
         if (end.closed || !end.process.isAlive) continue;
+        end.calm = true;
         end.process.schedule(() => {
           end.read();
           if (!end.out.finished) end.finish();
