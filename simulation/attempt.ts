@@ -12,8 +12,10 @@ import type { SimulatedTcpHandle } from './tcpip.js';
 
 /** What an attempt has to know of the run it is part of. */
 export interface Run extends Pick<Pair, 'note'> {
-  /** Why a connection may be lost that no program has ended, or null. */
-  excuse(): string | null;
+  /** Why a connection between processes may be lost that no program has ended, or null. */
+  excuse(hosts: readonly Host[]): string | null;
+  /** The processes that listen or have listened. */
+  readonly servers: readonly Host[];
   /** A listener was closed, which ends connections that are still negotiating, or a negotiation may have taken too long. */
   mayEndNegotiations(): boolean;
   /** A queue of requests was full, or a program said no. */
@@ -51,7 +53,7 @@ export class Attempt implements Pair {
   }
 
   excuse(): string | null {
-    return this.#run.excuse();
+    return this.#run.excuse([this.host, ...this.#run.servers]);
   }
 
   note(what: string): void {

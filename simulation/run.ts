@@ -20,13 +20,16 @@ export interface Outcome {
   readonly kinds: number;
   /** Times that the seed was drawn, each with stronger faults than before. */
   readonly draws: number;
-  readonly connections: number;
+  /** What has become of the connections. */
+  readonly tally: Readonly<Record<string, number>>;
+  /** Steps of the world. */
+  readonly steps: number;
   readonly trace: readonly string[];
 }
 
 /** Every run meets at least so many kinds of faults. */
 export const kindsMin = 3;
-const drawsMax = 6;
+const drawsMax = 20;
 
 function isFault(kind: string): boolean {
   return kind.startsWith('fault: ') || kind.startsWith('process-') || kind === 'connect budget expired';
@@ -37,7 +40,8 @@ export function runSeed(seed: number, options: RunOptions): Outcome {
   for (let draws = 1; ; draws++) {
     const outcome = runOnce(seed, draws, options, false);
     if (outcome.failure !== null) return runOnce(seed, draws, options, true);
-    if (outcome.kinds >= kindsMin || draws === drawsMax) return outcome;
+    if (outcome.kinds >= kindsMin) return outcome;
+    if (draws === drawsMax) return { ...outcome, failure: `fewer than ${kindsMin} kinds of faults in ${draws} draws` };
   }
 }
 
@@ -60,7 +64,8 @@ function runOnce(seed: number, draws: number, { scenario, plant }: RunOptions, t
     marks,
     kinds: [...marks.keys()].filter(isFault).length,
     draws,
-    connections: simulation.attempts.length,
+    tally: simulation.tally,
+    steps: simulation.steps,
     trace: simulation.world.trace ?? [],
   };
 }

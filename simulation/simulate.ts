@@ -59,16 +59,17 @@ function report({ seed, failure, trace }: Outcome, scenario: string, plant: stri
 function summarize(scenario: string, outcomes: readonly Outcome[], seconds: number): void {
   const marks = new Map<string, number>();
   const kinds = new Map<number, number>();
-  let connections = 0;
+  const tally = new Map<string, number>();
   let again = 0;
   for (const outcome of outcomes) {
     for (const [kind, count] of outcome.marks) marks.set(kind, (marks.get(kind) ?? 0) + count);
     kinds.set(outcome.kinds, (kinds.get(outcome.kinds) ?? 0) + 1);
-    connections += outcome.connections;
+    for (const [what, count] of Object.entries(outcome.tally)) tally.set(what, (tally.get(what) ?? 0) + count);
     if (outcome.draws > 1) again++;
   }
   const distribution = [...kinds].sort(([a], [b]) => a - b).map(([count, runs]) => `${count}: ${runs}`);
-  console.log(`${scenario}: ${outcomes.length} seeds, ${connections} connections, ${seconds.toFixed(1)} s`);
+  const totals = [...tally].map(([what, count]) => `${what} ${count}`);
+  console.log(`${scenario}: ${outcomes.length} seeds in ${seconds.toFixed(1)} s; ${totals.join(', ')}`);
   console.log(`  kinds of faults in a run: ${distribution.join(', ')}; drawn again: ${again}`);
   const counted = [...marks].sort(([a], [b]) => (a < b ? -1 : 1)).map(([kind, count]) => `${kind} ${count}`);
   console.log(`  ${counted.join('; ')}`);

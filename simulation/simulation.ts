@@ -1,6 +1,6 @@
 /** One run: hosts, connections between them, and what has to hold at its end. */
 
-import { type FaultKnobs, Faults } from '../src/providers/simulated/faults.js';
+import { type FaultKnobs, Faults, type FaultyCall } from '../src/providers/simulated/faults.js';
 import type { SimulatedOptions } from '../src/providers/simulated/settings.js';
 import type { World } from '../src/providers/simulated/world.js';
 import { CF_ACCEPT, CF_DEFER, CF_REJECT, type SanServiceProvider, type SOCKADDR } from '../src/spi/index.js';
@@ -18,14 +18,13 @@ export type Plant = (provider: SanServiceProvider, world: World) => SanServicePr
 const timeLimit = 300_000_000;
 const stepsMax = 2_000_000;
 
-/** Faults that end connections which no program has ended. */
-const losses = [
-  'process-killed',
-  'fault: WSPSend',
-  'fault: WSPRecv',
-  'fault: WSPGetSendBuffer',
-  'fault: WSPRegisterMemory',
-  'fault: WSPAllocateReceiveMemory',
+/** Calls whose failure ends a connection that no program has ended. */
+const lossCalls: readonly FaultyCall[] = [
+  'WSPSend',
+  'WSPRecv',
+  'WSPGetSendBuffer',
+  'WSPRegisterMemory',
+  'WSPAllocateReceiveMemory',
 ];
 
 export interface ListenerPolicy {
@@ -44,6 +43,7 @@ export class Simulation implements Run {
   readonly world: World;
   readonly attempts: Attempt[] = [];
   readonly listeners = new Set<ProgramSocket>();
+  readonly servers: Host[] = [];
   /** Called for each end of a connection, once it is there. */
   onEnd: ((end: ProgramEnd) => void) | null = null;
   /** How much stronger than usual the faults of this run are. */
@@ -52,7 +52,7 @@ export class Simulation implements Run {
   readonly #callers = new Map<string, Attempt>();
   readonly #plant: Plant | null;
   #starting: Attempt | null = null;
-  #steps = 0;
+  steps = 0;
   #refusals = 0;
 
   constructor(seed: number, strength: number, plant: Plant | null, trace: boolean) {
@@ -62,8 +62,8 @@ export class Simulation implements Run {
     this.#plant = plant;
     if (trace) this.world.trace = [];
     this.world.onStep = () => {
-      this.#steps++;
-      if (this.#steps > stepsMax) fail(`no end after ${stepsMax} steps`);
+      this.steps++;
+      if (this.steps > stepsMax) fail(`no end after ${stepsMax} steps`);
     };
   }
 
@@ -71,8 +71,15 @@ export class Simulation implements Run {
     this.world.note(what);
   }
 
-  excuse(): string | null {
-    return losses.find((kind) => this.world.marks.has(kind)) ?? null;
+  excuse(hosts: readonly Host[]): string | null {
+    for (const { process, providers } of hosts) {
+      if (!process.isAlive) return `${process.name} was killed`;
+      for (const { faults } of providers) {
+        const call = lossCalls.find((name) => faults.struck.has(name));
+        if (call !== undefined) return `${call} failed`;
+      }
+    }
+    return null;
   }
 
   mayEndNegotiations(): boolean {
@@ -137,6 +144,7 @@ export class Simulation implements Run {
     );
     check(status === 0, `listen returned ${status}`);
     this.listeners.add(socket);
+    if (!this.servers.includes(host)) this.servers.push(host);
     return socket;
   }
 
@@ -173,6 +181,20 @@ export class Simulation implements Run {
     return this.attempts
       .flatMap(({ client, server }) => [client, server])
       .filter((end): end is ProgramEnd => end !== null);
+  }
+
+  /** What has become of the connections, for the report. */
+  get tally(): Record<string, number> {
+    const { attempts, ends } = this;
+    return {
+      connects: attempts.length,
+      'on the SAN': attempts.filter(({ outcome }) => outcome === 'connected').length,
+      'over TCP/IP': attempts.filter(({ outcome }) => outcome === 'fallback').length,
+      refused: attempts.filter(({ outcome }) => outcome === 'failed').length,
+      'ends in order': ends.filter(({ ended }) => ended).length,
+      'ends by an error': ends.filter(({ error }) => error !== 0).length,
+      bytes: ends.reduce((sum, { incoming }) => sum + incoming.received, 0),
+    };
   }
 
   // ---- the end of a run

@@ -74,10 +74,15 @@ export const harmlessConnectErrors = [WSAETIMEDOUT, WSAENETUNREACH, WSAENOBUFS, 
 /** Calls that report a lack of descriptors as such. */
 const descriptorCalls: readonly FaultyCall[] = ['WSPSocket', 'WSPAccept', 'WSPListen'];
 
-/** A random subset of the kinds of faults: swarm testing. `strength` multiplies the odds. */
+/**
+ * A random subset of the kinds of faults: swarm testing. With a higher `strength` the kinds that let connections live are
+ * in it for sure, and likelier.
+ */
 export function drawFaults(world: World, strength = 1): FaultKnobs {
   const wanted = (): boolean => world.chance(0.5);
-  const odds = (most: number): number => Math.min(1, world.random() * most * strength);
+  const odds = (most: number): number => world.random() * most;
+  const surely = (): boolean => world.chance(0.25 + 0.25 * strength);
+  const likely = (most: number): number => Math.min(1, (0.2 * (strength - 1) + world.random()) * most);
   const calls: Partial<Record<FaultyCall, number>> = {};
   for (const call of faultyCalls) {
     const perMessage = call === 'WSPSend' || call === 'WSPRecv' || call === 'WSPGetSendBuffer';
@@ -87,11 +92,11 @@ export function drawFaults(world: World, strength = 1): FaultKnobs {
     calls,
     connect: wanted() ? odds(0.4) : 0,
     connectErrors: harmlessConnectErrors.filter(wanted),
-    late: wanted() ? odds(0.3) : 0,
+    late: surely() ? likely(0.3) : 0,
     lateMicroseconds: world.random() * (wanted() ? 500 : 100_000),
-    withheld: wanted() ? odds(0.3) : 0,
+    withheld: surely() ? likely(0.3) : 0,
     withheldMicroseconds: world.random() * (wanted() ? 500 : 20_000),
-    latePost: wanted() ? odds(0.8) : 0,
+    latePost: surely() ? likely(0.8) : 0,
     latePostMicroseconds: world.random() * (wanted() ? 100 : 10_000),
     withdrawal: wanted() ? odds(0.4) : 0,
   };
@@ -99,6 +104,8 @@ export function drawFaults(world: World, strength = 1): FaultKnobs {
 
 export class Faults {
   readonly #world: World;
+  /** Calls of this provider that have failed by design. */
+  readonly struck = new Set<FaultyCall>();
   readonly #next = new Map<FaultyCall | 'outcome', number[]>();
   knobs: FaultKnobs;
 
@@ -124,7 +131,9 @@ export class Faults {
     if (planned === undefined && this.#world.chance(this.knobs.calls[name] ?? 0)) {
       error = descriptorCalls.includes(name) && this.#world.chance(0.5) ? WSAEMFILE : WSAENOBUFS;
     }
-    if (error !== 0) this.#world.mark(`fault: ${name}`);
+    if (error === 0) return 0;
+    this.struck.add(name);
+    this.#world.mark(`fault: ${name}`);
     return error;
   }
 
