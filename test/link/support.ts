@@ -118,8 +118,8 @@ export function openDescriptors(): string[] {
 }
 
 /** Waits until the condition holds, looking once a loop turn, and fails after five seconds. */
-export async function until(condition: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 5000;
+export async function until(condition: () => boolean, what: string, milliseconds = 5000): Promise<void> {
+  const end = performance.now() + milliseconds;
   while (!condition()) {
     if (performance.now() > end) throw new Error(`still not: ${what}`);
     await new Promise(setImmediate);

@@ -183,7 +183,7 @@ for (const provider of providers) {
         const late = server.accept(listener, () => assert.fail('not asked about one that is gone'));
         assert.equal(server.failure(late), WSAEWOULDBLOCK);
       },
-      { connectBudget: 20 },
+      { connectBudget: 50 },
     ),
   );
 
@@ -289,7 +289,7 @@ for (const provider of providers) {
         await bench.received(1);
         assert.equal(overlapped.OffsetHigh, 0);
       },
-      { connectBudget: 20 },
+      { connectBudget: 200 },
     ),
   );
 }

@@ -22,7 +22,10 @@ export interface SharedMemoryRig extends Rig {
   readonly reasons: readonly Reason[];
 }
 
-export function sharedMemoryRig({ connectBudget = 5000 }: RigOptions): SharedMemoryRig {
+/** Milliseconds; the machine may be busy with something else. */
+const patience = 15_000;
+
+export function sharedMemoryRig({ connectBudget = patience }: RigOptions): SharedMemoryRig {
   const directory = mkdtempSync(join(tmpdir(), 'sockets-direct-test-'));
   // Nothing of a provider keeps a process alive.
   const alive = setInterval(() => {}, 60_000);
@@ -47,7 +50,7 @@ export function sharedMemoryRig({ connectBudget = 5000 }: RigOptions): SharedMem
     reasons,
     server: party(),
     client: party(),
-    until,
+    until: (condition, what) => until(condition, what, patience),
     settle: async () => {
       for (let quiet = 0; quiet < quietTurns; quiet = isQuiet() ? quiet + 1 : 0) {
         await new Promise((resolve) => setImmediate(resolve));
