@@ -66,6 +66,8 @@ export class Connection implements LinkConnection {
   /** After the link was lost: messages that the peer never took. */
   unconsumed = 0;
   #closeSent = false;
+  /** Ends of operations are not told: WSPCleanup ends them (WSD-CLS-24). */
+  #silent = false;
   #overlapped: (WSAOVERLAPPED | null)[] = new Array(initialCapacity).fill(null);
   #buffers: (WSABUF | null)[] = new Array(initialCapacity).fill(null);
   #first = 0;
@@ -176,7 +178,7 @@ export class Connection implements LinkConnection {
   #complete(overlapped: WSAOVERLAPPED, error: number, bytes: number): void {
     overlapped.OffsetHigh = error;
     overlapped.Offset = 0;
-    if ((overlapped.hEvent & 1) === 0) {
+    if ((overlapped.hEvent & 1) === 0 && !this.#silent) {
       this.#upcalls.WPUCompleteOverlappedRequest(this.#owner.switchHandle, overlapped, error, bytes, this.#errno);
     } else {
       overlapped.InternalHigh = bytes;
@@ -247,7 +249,8 @@ export class Connection implements LinkConnection {
   // ---- ending
 
   /** WSPCloseSocket: what is pending is aborted, and the peer is told (WSD-CLS-8, WSD-CLS-10). */
-  close(): void {
+  close(silently = false): void {
+    this.#silent = silently;
     if (this.#state === 'connecting') {
       if (!this.withdraw()) this.#state = 'cancelled';
       return;

@@ -182,7 +182,8 @@ export class SharedMemoryProvider implements SanServiceProvider {
     return 0;
   }
 
-  #close(s: SharedMemorySocket): void {
+  /** `silently`: without telling of the operations that it ends. */
+  #close(s: SharedMemorySocket, silently = false): void {
     // At once: those who are told of aborted operations may call again.
     s.closed = true;
     s.connecting = false;
@@ -192,7 +193,7 @@ export class SharedMemoryProvider implements SanServiceProvider {
       this.#links!.removeListener(s);
       s.listener.close();
     }
-    s.connection?.close();
+    s.connection?.close(silently);
     this.#forget(s);
   }
 
@@ -202,7 +203,7 @@ export class SharedMemoryProvider implements SanServiceProvider {
       return SOCKET_ERROR;
     }
     if (--this.#starts > 0) return 0;
-    for (const socket of [...this.#sockets]) this.#close(socket);
+    for (const socket of [...this.#sockets]) this.#close(socket, true);
     this.#links?.close();
     this.#links = null;
     return 0;

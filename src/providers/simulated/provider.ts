@@ -294,7 +294,10 @@ export class SimulatedProvider implements SanServiceProvider {
       return SOCKET_ERROR;
     }
     if (--this.#starts > 0) return 0;
-    for (const socket of [...this.#sockets]) this.#close(socket, lpErrno);
+    for (const socket of [...this.#sockets]) {
+      socket.silent = true;
+      this.#close(socket, lpErrno);
+    }
     this.#network.detach(this.#station);
     this.process.onKilled.delete(this.#killed);
     return 0;

@@ -30,6 +30,8 @@ export class SimulatedSocket implements ProviderSocket {
   /** A connect has been started and has not ended. */
   connecting = false;
   closed = false;
+  /** Ends of operations are not told: WSPCleanup ends them (WSD-CLS-24). */
+  silent = false;
   /** SO_DEBUG, which an accepting socket takes over (WSD-ACC-34). */
   debug = false;
   /** Reason code of the last failure. */
@@ -63,7 +65,7 @@ export class SimulatedSocket implements ProviderSocket {
   complete(overlapped: WSAOVERLAPPED, error: number, bytes: number): void {
     overlapped.Offset = 0;
     overlapped.OffsetHigh = error;
-    if ((overlapped.hEvent & OVERLAPPED_POLL) === 0) {
+    if ((overlapped.hEvent & OVERLAPPED_POLL) === 0 && !this.silent) {
       this.#upcalls.WPUCompleteOverlappedRequest(this.switchHandle, overlapped, error, bytes, this.#errno);
     } else {
       overlapped.InternalHigh = bytes;
