@@ -195,6 +195,14 @@ export class Tap implements SanServiceProvider {
     this.#overrides.set(fn, answer as unknown as Override);
   }
 
+  /** The same for an up-call, between the provider and the switch. */
+  overrideUpcall<K extends keyof WSPUPCALLTABLEEX>(
+    fn: K,
+    answer: (inner: WSPUPCALLTABLEEX[K], ...args: Parameters<WSPUPCALLTABLEEX[K]>) => ReturnType<WSPUPCALLTABLEEX[K]>,
+  ): void {
+    this.#overrides.set(fn, answer as unknown as Override);
+  }
+
   /** The function fails with this error, `times` times; then it works again. */
   fail(fn: string, wsaError: number, times = Number.POSITIVE_INFINITY): void {
     let left = times;
@@ -300,13 +308,7 @@ export class Tap implements SanServiceProvider {
   #wrapUpcalls(upcalls: WSPUPCALLTABLEEX): WSPUPCALLTABLEEX {
     const functions = upcalls as unknown as Readonly<Record<string, AnyFunction>>;
     const wrapped = Object.fromEntries(
-      Object.keys(functions).map((fn) => [
-        fn,
-        (...args: unknown[]) => {
-          const call = this.log.begin(this.name, fn, args);
-          return this.log.end(call, functions[fn]!(...args));
-        },
-      ]),
+      Object.keys(functions).map((fn) => [fn, (...args: unknown[]) => this.#call(fn, functions[fn]!, args)]),
     );
     return wrapped as unknown as WSPUPCALLTABLEEX;
   }
