@@ -139,6 +139,7 @@ test('WSD-COMP-2 one socket of the program listens on all providers, and none of
     ['10.1.0.2', '10.1.0.1'],
     ['10.2.0.2', '10.2.0.1'],
   ]);
+  assert.deepEqual(listening.accepted.map(({ localAddress }) => localAddress.address).sort(), ['10.1.0.1', '10.2.0.1']);
   for (const { localAddress, peerAddress } of listening.accepted) {
     assert.equal(localAddress.port, 7000);
     assert.equal(peerAddress.sa_family, AF_INET);
