@@ -72,6 +72,7 @@ test('WSD-INI-11 after the start one helper socket is made, and the address list
   assert.equal(query!.args[1], SIO_ADDRESS_LIST_QUERY);
   assert.equal(query!.socket, socket!.result);
   assert.equal(host.log.of('WSPSocket').length, 1, 'nothing else needs a socket');
+  assert.equal(host.log.names(socket!.result as object).at(-1), 'WSPCloseSocket', 'and it does not stay');
 });
 
 test('WSD-INI-12 each extension function is fetched with one WSPIoctl of its GUID', () => {

@@ -206,8 +206,13 @@ export class Tap implements SanServiceProvider {
   /** The function fails with this error, `times` times; then it works again. */
   fail(fn: string, wsaError: number, times = Number.POSITIVE_INFINITY): void {
     let left = times;
+    this.failWhere(fn, wsaError, () => left-- > 0);
+  }
+
+  /** The function fails with this error for the calls that `where` chooses by their arguments. */
+  failWhere(fn: string, wsaError: number, where: (args: readonly unknown[]) => boolean): void {
     this.#overrides.set(fn, (inner, ...args) => {
-      if (left-- <= 0) return inner(...args);
+      if (!where(args)) return inner(...args);
       if (fn === 'WSPStartupEx') return wsaError;
       (args.at(-1) as Out<number>).value = wsaError;
       return failureOf(fn);

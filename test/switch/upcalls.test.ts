@@ -350,3 +350,10 @@ test('WSD-THR-7 a socket for which the provider asks no handle is closed, and TC
   assert.ok(bench.server.decisions.includes('provider-error'));
   assert.ok(bench.server.log.names(bench.serverSocket).includes('WSPCloseSocket'));
 });
+
+test('WSD-LIM-2 a provider whose messages are too small for a session is left out, and released', () => {
+  const host = new Stage().host([['10.1.0.2/24']], { messageSizeMax: 512 });
+  assert.ok(host.connect(at('10.1.0.9', 80)).outcome.fellBack);
+  assert.equal(host.log.of('WSPCleanup', host.tap.name).length, 1);
+  assert.equal(host.log.of('WSPConnect', host.tap.name).length, 0);
+});
