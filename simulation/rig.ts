@@ -96,7 +96,10 @@ export class Host {
       }),
       isForeign: () => false,
       required: options.required ?? false,
-      trace: (step, _provider, _socket, detail) => this.steps.push(`${step} ${detail}`.trim()),
+      trace: (step, _provider, _socket, detail) => {
+        this.steps.push(`${step} ${detail}`.trim());
+        world.note(`${this.process.name}: ${step} ${detail}`);
+      },
       count: (reason) => this.counts.set(reason, (this.counts.get(reason) ?? 0) + 1),
     });
   }

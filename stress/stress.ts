@@ -49,15 +49,16 @@ async function runStep(stage: Stage, step: Step, side: Side): Promise<void> {
   const from = performance.now();
   const killing = await KillRounds.begin(stage, step, side);
   const outcomes = new Map<string, number>();
-  const delays: number[] = [];
+  const delays: { delay: number; gone: number }[] = [];
   for (let i = 0; i < rounds; i++) {
-    const { outcome, delay }: KillRound = await killing.round();
+    const { outcome, delay, gone }: KillRound = await killing.round();
     outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-    delays.push(delay);
+    delays.push({ delay, gone });
   }
-  delays.sort((a, b) => a - b);
+  delays.sort((a, b) => a.delay - b.delay);
   const told = [...outcomes].map(([outcome, count]) => `${outcome} ${count}`).join(', ');
-  const times = `median ${delays[delays.length >> 1].toFixed(1)} ms, longest ${delays.at(-1)!.toFixed(1)} ms`;
+  const [median, longest] = [delays[delays.length >> 1], delays.at(-1)!];
+  const times = `median ${median.delay.toFixed(1)} ms, longest ${longest.delay.toFixed(1)} ms (process gone after ${longest.gone.toFixed(1)})`;
   const seconds = ((performance.now() - from) / 1000).toFixed(1);
   console.log(
     `${step.name.padEnd(14)} ${side.padEnd(10)} ${String(rounds).padStart(4)} rounds  ${told}  ${times}  (${seconds} s)`,

@@ -5,14 +5,7 @@
  * {@link SessionOwner}. Messages arrive through `receive` in posted buffers, one message a buffer, in order.
  */
 
-import {
-  WSA_OPERATION_ABORTED,
-  type WSABUF,
-  WSAECONNRESET,
-  WSAENOBUFS,
-  WSAENOTCONN,
-  WSAESHUTDOWN,
-} from '../spi/index.js';
+import { WSA_OPERATION_ABORTED, type WSABUF, WSAECONNRESET, WSAENOTCONN, WSAESHUTDOWN } from '../spi/index.js';
 import { copyOut } from './copy-pool.js';
 import { Credits } from './credits.js';
 import type { SessionOptions, SessionOwner, SessionWire } from './face.js';
@@ -99,7 +92,7 @@ export class Session {
     if (length <= payloadMax) {
       if (!this.#credits.forData) return this.#writeLater(chunk, 0, done);
       const buffer = this.#writer.begin(TYPE_DATA, length);
-      if (buffer === null) return this.#failLater(done);
+      if (buffer === null) return this.#failWithConnection(chunk, 0, done);
       buffer.buf.bytes.set(chunk, buffer.offset + HEADER_SIZE);
       this.#wire.send(HEADER_SIZE + length);
       this.bytesSent += length;
@@ -109,7 +102,7 @@ export class Session {
     while (from < length && this.#credits.forData) {
       const n = Math.min(length - from, payloadMax);
       const buffer = this.#writer.begin(TYPE_DATA, n);
-      if (buffer === null) return this.#failLater(done);
+      if (buffer === null) return this.#failWithConnection(chunk, from, done);
       buffer.buf.bytes.set(chunk.subarray(from, from + n), buffer.offset + HEADER_SIZE);
       this.#wire.send(HEADER_SIZE + n);
       this.bytesSent += n;
@@ -174,6 +167,12 @@ export class Session {
     return false;
   }
 
+  /** The connection is lost, or there is no memory for the message (WSD-XFR-25): `lost` follows, with the error. */
+  #failWithConnection(chunk: Uint8Array, start: number, done: Done): boolean {
+    this.#queue.push(chunk, start, done);
+    return false;
+  }
+
   #failLater(done: Done): boolean {
     this.#owner.defer(done, this.#writeError());
     return false;
@@ -182,8 +181,7 @@ export class Session {
   #writeError(): number {
     if (this.#closing) return WSA_OPERATION_ABORTED;
     if (this.#dead) return this.#finishReceived ? WSAESHUTDOWN : this.#error || WSAECONNRESET;
-    // Neither closed nor lost: there was no memory for the message (WSD-XFR-25).
-    return this.#finishWanted ? WSAESHUTDOWN : WSAENOBUFS;
+    return WSAESHUTDOWN;
   }
 
   /** `done` is called, in a later turn, once the end of sending is on the wire. */

@@ -171,6 +171,8 @@ export class Connection
   // ---- the session's wire
 
   getSendBuffer(length: number): WSABUF | null {
+    // What follows a message that could not be sent must not be sent either: the peer would take it for what is missing.
+    if (this.#lost || !this.#companionOpen) return null;
     const error = this.#memory.getSendBuffer(this.#socket, length, this.#sendBuffer);
     if (error === 0) return this.#sendBuffer;
     this.#lose(error);

@@ -113,9 +113,10 @@ export class RegisteredMemory implements TransferMemory {
     return this.#current!.overlapped;
   }
 
-  /** Takes back the buffers of sends that are done; the error of one that failed. */
+  /** Takes back the buffers of all sends that are done; the error of the first that failed. */
   #reclaim(): number {
     const { table } = this.#provider;
+    let error = 0;
     while (this.#pending.length > 0) {
       const [oldest] = this.#pending;
       const done = table.WSPGetOverlappedResult(
@@ -126,12 +127,12 @@ export class RegisteredMemory implements TransferMemory {
         this.#flags,
         this.#errno,
       );
-      if (!done && this.#errno.value === WSA_IO_INCOMPLETE) return 0;
+      if (!done && this.#errno.value === WSA_IO_INCOMPLETE) break;
       this.#pending.shift();
       this.#idle.push(oldest);
-      if (!done) return this.#errno.value || WSAENOBUFS;
+      if (!done && error === 0) error = this.#errno.value || WSAENOBUFS;
     }
-    return 0;
+    return error;
   }
 
   #grow(): Outgoing | null {

@@ -162,7 +162,7 @@ for (const provider of providers) {
   );
 
   test(
-    `[${provider}] WSD-XFR-29 WSD-OVL-26 buffers must lie in registered memory, all of them, all of it`,
+    `[${provider}] WSD-XFR-29 WSD-OVL-26 WSD-OVL-27 buffers must lie in registered memory, all of them, all of it`,
     connectedOn(provider, (bench, mine) => {
       const { client } = bench;
       const memory = region(64);

@@ -44,6 +44,26 @@ const mandatory = {
 };
 const optional = { WSPRdmaReadGuid, WSPMemoryRegistrationCacheCallbackGuid };
 
+/** The entries of WSPUPCALLTABLEEX, in their order. */
+const upcallNames = [
+  'WPUCloseEvent',
+  'WPUCloseSocketHandle',
+  'WPUCreateEvent',
+  'WPUCreateSocketHandle',
+  'WPUFDIsSet',
+  'WPUGetProviderPath',
+  'WPUModifyIFSHandle',
+  'WPUPostMessage',
+  'WPUQueryBlockingCallback',
+  'WPUQuerySocketHandleContext',
+  'WPUQueueApc',
+  'WPUResetEvent',
+  'WPUSetEvent',
+  'WPUOpenCurrentThread',
+  'WPUCloseThread',
+  'WPUCompleteOverlappedRequest',
+];
+
 /** Everything callable that an object and what it inherits offers, getters not asked. */
 function functionsOf(object: object): string[] {
   const names = new Set<string>();
@@ -233,6 +253,37 @@ for (const provider of providers) {
         ] as const) {
           assert.ok([WSAENOPROTOOPT, WSAEINVAL].includes(server.failure(ask(level, option))));
         }
+      }
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-THR-5 WSD-THR-6 all up-calls, completions too, are entries of the table given to WSPStartupEx`,
+    on(provider, async (bench) => {
+      const { server } = bench;
+      server.stop();
+      const used = new Set<string>();
+      const table = new Proxy(server.upcalls, {
+        get: (target, name) => {
+          used.add(String(name));
+          return Reflect.get(target, name);
+        },
+      });
+      const info = tcpipInfo;
+      const data = { wVersion: 0, wHighVersion: 0, szDescription: '' };
+      assert.equal(server.party.provider.WSPStartupEx(WINSOCK_VERSION, data, info, table, { value: null }), 0);
+      const { mine, theirs } = await bench.connected();
+      bench.posted(theirs);
+      bench.client.say(mine, 'x');
+      await bench.received(1);
+      server.close(theirs);
+      assert.deepEqual(
+        [...used].filter((name) => !upcallNames.includes(name)),
+        [],
+      );
+      // What was seen happening went through the table.
+      for (const needed of ['WPUCreateSocketHandle', 'WPUCompleteOverlappedRequest', 'WPUCloseSocketHandle']) {
+        assert.ok(used.has(needed), needed);
       }
     }),
   );

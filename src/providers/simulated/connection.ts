@@ -58,6 +58,7 @@ export class Connection implements Requester {
   readonly #owner: ConnectionOwner;
   readonly #options: ConnectionOptions;
   readonly #out: Pipe;
+  readonly #initiator: boolean;
   request: ConnectRequest<Connection> | null = null;
   peer: Connection | null = null;
   #state: 'connecting' | 'cancelled' | 'connected' | 'torn-down';
@@ -71,6 +72,8 @@ export class Connection implements Requester {
   #sent = 0;
   #consumed = 0;
   readonly #posted: Operation[] = [];
+  /** The first receive buffers are on their way to the NIC, with all that are posted meanwhile. */
+  #late: Operation[] | null = null;
   #everPosted = false;
   /** Messages that wait for a buffer: in private buffers, or held back by flow control. */
   readonly #early: Operation[] = [];
@@ -88,6 +91,7 @@ export class Connection implements Requester {
     this.#owner = owner;
     this.#options = options;
     this.#out = new Pipe(owner.process.world, options);
+    this.#initiator = initiator;
     this.#state = initiator ? 'connecting' : 'connected';
     this.#open = !initiator;
   }
@@ -123,8 +127,25 @@ export class Connection implements Requester {
   /** Posts a buffer. Early messages come first, one a buffer (WSD-NEG-10). */
   post(buffers: readonly WSABUF[], overlapped: WSAOVERLAPPED): void {
     overlapped.Internal = WSS_OPERATION_IN_PROGRESS;
+    const receive = operationOf(buffers, overlapped);
+    const delay = this.#initiator || this.#everPosted || this.#late !== null ? 0 : this.#options.faults.postDelay();
+    if (delay > 0) {
+      this.#late = [];
+      this.#owner.process.world.schedule(() => this.#postLate(), delay);
+    }
+    if (this.#late !== null) this.#late.push(receive);
+    else this.#place(receive);
+  }
+
+  #postLate(): void {
+    const late = this.#late ?? [];
+    this.#late = null;
+    for (const receive of late) this.#place(receive);
+  }
+
+  #place(receive: Operation): void {
     this.#everPosted = true;
-    this.#posted.push(operationOf(buffers, overlapped));
+    this.#posted.push(receive);
     const message = this.#early.shift();
     if (message !== undefined) this.#fill(message);
   }
@@ -280,7 +301,7 @@ export class Connection implements Requester {
   isInUse(region: MemoryRegion, offset: number, length: number): boolean {
     const touches = ({ buffers }: Operation): boolean =>
       buffers.some((b) => b.buf === region && b.offset < offset + length && b.offset + b.len > offset);
-    return [...this.#posted, ...this.#running, ...this.#filled].some(touches);
+    return [...this.#posted, ...this.#running, ...this.#filled, ...(this.#late ?? [])].some(touches);
   }
 
   // ---- beginning
@@ -408,7 +429,8 @@ export class Connection implements Requester {
   #completeAll(error: number): void {
     this.#early.length = 0;
     this.#queue.length = 0;
-    const ending = [...this.#running, ...this.#filled, ...this.#posted.splice(0)];
+    const ending = [...this.#running, ...this.#filled, ...this.#posted.splice(0), ...(this.#late ?? [])];
+    this.#late = null;
     // What is on the way must not change when its memory is used for something else (WSD-CLS-11).
     for (const operation of this.#running) operation.bytes ??= gather(operation);
     this.#running.clear();

@@ -48,6 +48,9 @@ export interface FaultKnobs {
   /** The event loop is told of a completion up to `withheldMicroseconds` later. */
   readonly withheld: number;
   readonly withheldMicroseconds: number;
+  /** The receive buffers of an accepted connection reach the NIC up to `latePostMicroseconds` late (WSD-NEG-9). */
+  readonly latePost: number;
+  readonly latePostMicroseconds: number;
   /** The connector withdraws while the condition function is asked. */
   readonly withdrawal: number;
 }
@@ -60,6 +63,8 @@ export const noFaults: FaultKnobs = {
   lateMicroseconds: 0,
   withheld: 0,
   withheldMicroseconds: 0,
+  latePost: 0,
+  latePostMicroseconds: 0,
   withdrawal: 0,
 };
 
@@ -69,10 +74,15 @@ export const harmlessConnectErrors = [WSAETIMEDOUT, WSAENETUNREACH, WSAENOBUFS, 
 /** Calls that report a lack of descriptors as such. */
 const descriptorCalls: readonly FaultyCall[] = ['WSPSocket', 'WSPAccept', 'WSPListen'];
 
-/** A random subset of the kinds of faults: swarm testing. `strength` multiplies the odds. */
+/**
+ * A random subset of the kinds of faults: swarm testing. With a higher `strength` the kinds that let connections live are
+ * in it for sure, and likelier.
+ */
 export function drawFaults(world: World, strength = 1): FaultKnobs {
   const wanted = (): boolean => world.chance(0.5);
-  const odds = (most: number): number => Math.min(1, world.random() * most * strength);
+  const odds = (most: number): number => world.random() * most;
+  const surely = (): boolean => world.chance(0.25 + 0.25 * strength);
+  const likely = (most: number): number => Math.min(1, (0.2 * (strength - 1) + world.random()) * most);
   const calls: Partial<Record<FaultyCall, number>> = {};
   for (const call of faultyCalls) {
     const perMessage = call === 'WSPSend' || call === 'WSPRecv' || call === 'WSPGetSendBuffer';
@@ -82,16 +92,20 @@ export function drawFaults(world: World, strength = 1): FaultKnobs {
     calls,
     connect: wanted() ? odds(0.4) : 0,
     connectErrors: harmlessConnectErrors.filter(wanted),
-    late: wanted() ? odds(0.3) : 0,
+    late: surely() ? likely(0.3) : 0,
     lateMicroseconds: world.random() * (wanted() ? 500 : 100_000),
-    withheld: wanted() ? odds(0.3) : 0,
+    withheld: surely() ? likely(0.3) : 0,
     withheldMicroseconds: world.random() * (wanted() ? 500 : 20_000),
+    latePost: surely() ? likely(0.8) : 0,
+    latePostMicroseconds: world.random() * (wanted() ? 100 : 10_000),
     withdrawal: wanted() ? odds(0.4) : 0,
   };
 }
 
 export class Faults {
   readonly #world: World;
+  /** Calls of this provider that have failed by design. */
+  readonly struck = new Set<FaultyCall>();
   readonly #next = new Map<FaultyCall | 'outcome', number[]>();
   knobs: FaultKnobs;
 
@@ -117,7 +131,9 @@ export class Faults {
     if (planned === undefined && this.#world.chance(this.knobs.calls[name] ?? 0)) {
       error = descriptorCalls.includes(name) && this.#world.chance(0.5) ? WSAEMFILE : WSAENOBUFS;
     }
-    if (error !== 0) this.#world.mark(`fault: ${name}`);
+    if (error === 0) return 0;
+    this.struck.add(name);
+    this.#world.mark(`fault: ${name}`);
     return error;
   }
 
@@ -141,6 +157,11 @@ export class Faults {
   /** Microseconds for which a completion is withheld. */
   withholding(): number {
     return this.#delay(this.knobs.withheld, this.knobs.withheldMicroseconds, 'fault: withheld completion');
+  }
+
+  /** Microseconds until the first receive buffers of an accepted connection are in place. */
+  postDelay(): number {
+    return this.#delay(this.knobs.latePost, this.knobs.latePostMicroseconds, 'fault: late receive buffers');
   }
 
   #delay(odds: number, most: number, kind: string): number {

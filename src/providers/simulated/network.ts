@@ -39,9 +39,8 @@ export class Network {
     if (!request.isPending) return;
     const socket = this.#findListener(request.callee);
     if (socket === null) request.refuse('no-listener');
-    else if (socket.listener!.add(request)) {
-      socket.process.schedule(() => socket.recordEvent(FD_ACCEPT, 0), 1);
-    }
+    else if (socket.listener!.add(request)) socket.process.schedule(() => socket.recordEvent(FD_ACCEPT, 0), 1);
+    else this.#world.mark('backlog full');
   }
 
   /** The exact address before a wildcard; among several processes of a port anyone. */

@@ -19,7 +19,7 @@ export class Pipe {
     const now = this.#world.now();
     const late = this.#timing.faults.lateness();
     this.#last = Math.max(this.#last, now + travelTime(this.#world, this.#timing) + late) + extra;
-    this.#world.schedule(arrive, this.#last - now);
+    this.#world.scheduleAt(arrive, this.#last);
   }
 }
 

@@ -185,8 +185,16 @@ export class World {
     return this.enter(null, task, delayMicroseconds);
   }
 
+  /** The same at a time: a difference of times is not exact, and what is due at one time must stay in order. */
+  scheduleAt(task: () => void, time: number): () => void {
+    return this.#enterAt(null, task, Math.max(this.#now, time));
+  }
+
   enter(process: Process | null, task: () => void, delayMicroseconds: number): () => void {
-    const time = this.#now + Math.max(0, delayMicroseconds);
+    return this.#enterAt(process, task, this.#now + Math.max(0, delayMicroseconds));
+  }
+
+  #enterAt(process: Process | null, task: () => void, time: number): () => void {
     const entry: Entry = { time, sequence: this.#sequence++, process, task };
     this.#push(entry);
     return () => {

@@ -1,0 +1,180 @@
+/** A program's end of a SAN connection, which checks all it is told. */
+
+import type { Process } from '../src/providers/simulated/world.js';
+import { errorName, WSA_OPERATION_ABORTED, WSAECONNRESET, WSAENOTCONN, WSAESHUTDOWN } from '../src/spi/index.js';
+import type { SanConnection } from '../src/switch/index.js';
+import { check, fail } from './failure.js';
+import type { Stream } from './streams.js';
+
+/** What the ends of one connection know of each other, and what may excuse an error. */
+export interface Pair {
+  readonly name: string;
+  /** A reason for a reset that no program asked for: a killed process, resources that ran out. */
+  excuse(): string | null;
+  note(what: string): void;
+}
+
+export class ProgramEnd {
+  readonly connection: SanConnection;
+  peer: ProgramEnd | null = null;
+  /** The program has closed or reset. */
+  closed = false;
+  wasReset = false;
+  ended = false;
+  error = 0;
+  reading = false;
+  /** The run comes to its end: the program reads, and does nothing else any more. */
+  calm = false;
+  /** Callbacks that are due. */
+  waiting = 0;
+  /** Called after data, for programs that react to it. */
+  onData: (() => void) | null = null;
+  /** Called at the end and at an error, from inside. */
+  onOver: (() => void) | null = null;
+
+  constructor(
+    readonly name: string,
+    readonly process: Process,
+    readonly pair: Pair,
+    connection: SanConnection,
+    readonly out: Stream,
+    readonly incoming: Stream,
+  ) {
+    this.connection = connection;
+    connection.events = {
+      onData: (chunk) => this.#data(chunk),
+      onEnd: () => this.#end(),
+      onError: (wsaError) => this.#failed(wsaError),
+    };
+  }
+
+  /** The end of data or an error has been delivered, or nothing is to be delivered any more. */
+  get isOver(): boolean {
+    return this.ended || this.error !== 0 || this.closed;
+  }
+
+  #told(what: string): void {
+    this.pair.note(`${this.name} ${what}`);
+    check(this.process.isAlive, `${this.name}: a dead process is told ${what}`);
+    check(!this.closed, `${this.name}: told ${what} after it has closed`);
+    check(this.reading, `${this.name}: told ${what} while it does not read`);
+    check(!this.ended && this.error === 0, `${this.name}: told ${what} after the end`);
+  }
+
+  #data(chunk: Buffer): void {
+    this.#told(`${chunk.length} bytes`);
+    check(chunk.length > 0 && chunk.length <= 65_536, `${this.name}: a chunk of ${chunk.length} bytes`);
+    this.incoming.receive(chunk);
+    this.onData?.();
+  }
+
+  #end(): void {
+    this.#told('the end');
+    this.ended = true;
+    if (this.pair.excuse() === null) {
+      const { finished, received, written } = this.incoming;
+      check(finished, `${this.name}: the end of a stream that its sender has not ended`);
+      check(
+        received === written || this.peer?.wasReset === true,
+        `${this.name}: the end after ${received} of ${written}`,
+      );
+    }
+    this.onOver?.();
+  }
+
+  #failed(wsaError: number): void {
+    this.#told(errorName(wsaError));
+    this.error = wsaError;
+    // A peer that closes with bytes unread, or while bytes are on the way to it, resets; so may one that is unknown yet.
+    const asked = this.peer === null || this.peer.closed;
+    check(asked || this.pair.excuse() !== null, `${this.name}: ${errorName(wsaError)} without a reason`);
+    this.onOver?.();
+  }
+
+  /** Writes the next bytes of the stream, as one chunk or in several. */
+  write(lengths: readonly number[]): void {
+    if (this.closed) return;
+    const late = this.out.finished;
+    const chunks = lengths.map((length) => (late ? Buffer.alloc(length) : this.out.next(length)));
+    const scribble = (): void => {
+      for (const chunk of chunks) chunk.fill(0xee);
+    };
+    let taken = false;
+    const done = this.#once('write', (wsaError) => {
+      check(!taken, `${this.name}: a write is taken and called back`);
+      check(!late || wsaError !== 0, `${this.name}: a write after the end of sending succeeded`);
+      scribble();
+    });
+    this.pair.note(`${this.name} writes ${lengths.join(' + ')}`);
+    const [first] = chunks;
+    taken = chunks.length === 1 ? this.connection.write(first!, done) : this.connection.writev(chunks, done);
+    if (!taken) return;
+    this.waiting--;
+    check(!late || lengths.every((length) => length === 0), `${this.name}: a write after the end of sending is taken`);
+    // What is taken is the connection's: the program may use its memory again.
+    scribble();
+  }
+
+  #once(what: string, also: (wsaError: number) => void): (wsaError: number) => void {
+    let calls = 0;
+    this.waiting++;
+    return (wsaError) => {
+      calls++;
+      this.pair.note(`${this.name} ${what} done ${wsaError === 0 ? '' : errorName(wsaError)}`);
+      check(calls === 1, `${this.name}: ${what} is called back ${calls} times`);
+      check(this.process.isAlive, `${this.name}: ${what} is called back in a dead process`);
+      this.waiting--;
+      this.#checkResult(what, wsaError);
+      also(wsaError);
+    };
+  }
+
+  #checkResult(what: string, wsaError: number): void {
+    if (wsaError === 0) return;
+    if (wsaError === WSA_OPERATION_ABORTED) check(this.closed, `${this.name}: ${what} aborted, but nobody closed`);
+    else if (wsaError === WSAESHUTDOWN || wsaError === WSAENOTCONN || wsaError === WSAECONNRESET) return;
+    else if (this.pair.excuse() === null) fail(`${this.name}: ${what} failed with ${errorName(wsaError)}`);
+  }
+
+  finish(): void {
+    if (this.closed) return;
+    const again = this.out.finished;
+    this.out.finished = true;
+    this.pair.note(`${this.name} ends its sending`);
+    this.connection.shutdown(
+      this.#once('shutdown', (wsaError) => {
+        check(!again || wsaError !== 0, `${this.name}: a second end of sending succeeded`);
+      }),
+    );
+  }
+
+  read(): void {
+    if (this.closed || this.reading) return;
+    this.pair.note(`${this.name} reads`);
+    this.reading = true;
+    this.connection.readStart();
+  }
+
+  pause(): void {
+    if (this.closed || this.calm || !this.reading) return;
+    this.pair.note(`${this.name} pauses`);
+    this.reading = false;
+    this.connection.readStop();
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.pair.note(`${this.name} closes`);
+    this.closed = true;
+    this.out.finished = true;
+    this.connection.close();
+  }
+
+  reset(): void {
+    if (this.closed) return;
+    this.pair.note(`${this.name} resets`);
+    this.closed = true;
+    this.wasReset = true;
+    this.connection.reset();
+  }
+}

@@ -1,0 +1,300 @@
+/** What happens in a run: everything at random, or a certain race over and over. */
+
+import { drawFaults, noFaults } from '../src/providers/simulated/faults.js';
+import type { SimulatedOptions } from '../src/providers/simulated/settings.js';
+import type { World } from '../src/providers/simulated/world.js';
+import type { Attempt } from './attempt.js';
+import { behave, drawHabits } from './habits.js';
+import type { ProgramEnd } from './program.js';
+import type { Host } from './rig.js';
+import { acceptAll, type ListenerPolicy, type Simulation } from './simulation.js';
+
+export type Scenario = (simulation: Simulation) => void;
+
+const port = 80;
+
+function drawOptions(world: World): Partial<SimulatedOptions> {
+  const budgets = [1, 5, 50, 50];
+  const sizes = [1040, 4096, 16_400, 131_072];
+  return {
+    flowControl: world.chance(0.5),
+    providerMemory: world.chance(0.5),
+    immediateSends: world.chance(0.5),
+    diagnostics: world.chance(0.8),
+    latency: 1 + world.pick(world.chance(0.5) ? 10 : 500),
+    spread: world.pick(world.chance(0.5) ? 10 : 1000),
+    messageSizeMax: sizes[world.pick(sizes.length)]!,
+    connectBudget: budgets[world.pick(budgets.length)]!,
+  };
+}
+
+function drawPolicy(world: World): ListenerPolicy {
+  return {
+    reject: world.chance(0.3) ? world.random() * 0.5 : 0,
+    defer: world.chance(0.3) ? world.random() * 0.8 : 0,
+    deferMicroseconds: 1 + world.pick(world.chance(0.5) ? 200 : 80_000),
+    sanBacklog: world.chance(0.3) ? 1 + world.pick(3) : 64,
+  };
+}
+
+/** Hosts on one SAN, with NICs and faults drawn for each. */
+function drawHosts(simulation: Simulation, count: number, options: Partial<SimulatedOptions> = {}): Host[] {
+  const { world } = simulation;
+  const hosts: Host[] = [];
+  for (let i = 0; i < count; i++) {
+    hosts.push(simulation.host({ ...drawOptions(world), ...options }, drawFaults(world, simulation.strength)));
+  }
+  return hosts;
+}
+
+/** Connects from anybody but the server, spread over some time. */
+function connectSeveral(
+  simulation: Simulation,
+  server: Host,
+  clients: readonly Host[],
+  count: number,
+  within: number,
+  begun: (attempt: Attempt) => void = () => {},
+): void {
+  const { world } = simulation;
+  for (let i = 0; i < count; i++) {
+    const client = clients[world.pick(clients.length)]!;
+    client.process.schedule(() => begun(simulation.connect(client, server.name(port))), world.pick(within));
+  }
+}
+
+/** Blocks, stops and kills, some of them. */
+function disturb(simulation: Simulation, hosts: readonly Host[], within: number): void {
+  const { world, strength } = simulation;
+  for (const { process } of hosts) {
+    const at = (): number => world.pick(within);
+    if (world.chance(0.25 * strength)) world.schedule(() => process.block(world.pick(80_000)), at());
+    if (world.chance(0.15 * strength)) {
+      const from = at();
+      world.schedule(() => process.stop(), from);
+      world.schedule(() => process.resume(), from + world.pick(100_000));
+    }
+    if (world.chance(0.15)) world.schedule(() => process.kill(), at());
+  }
+}
+
+function finishRun(simulation: Simulation, after: number): void {
+  simulation.world.runUntil(() => false, after);
+  simulation.drain();
+  simulation.close();
+}
+
+/** Everything at random. */
+function swarm(simulation: Simulation): void {
+  const { world } = simulation;
+  const habits = drawHabits(world);
+  simulation.onEnd = (end) => behave(end, world, habits);
+  const hosts = drawHosts(simulation, 2 + world.pick(2));
+  const [server, ...clients] = hosts as [Host, ...Host[]];
+  const policy = drawPolicy(world);
+  let listener = simulation.listen(server, port, policy);
+  const within = 1 + world.pick(world.chance(0.5) ? 1000 : 50_000);
+  connectSeveral(simulation, server, clients, 1 + world.pick(6), within);
+  if (world.chance(0.3)) {
+    server.process.schedule(() => {
+      simulation.unlisten(listener);
+      if (!world.chance(0.7)) return;
+      server.process.schedule(() => {
+        listener = simulation.listen(server, port, policy);
+      }, world.pick(within));
+    }, world.pick(within));
+  }
+  disturb(simulation, hosts, 2 * within);
+  finishRun(simulation, 2 * within + world.pick(20_000));
+}
+
+/** A client gives up, a listener closes or an accepted connection is reset while the connection is being made. */
+function closeDuringHandshake(simulation: Simulation): void {
+  const { world } = simulation;
+  const [server, client] = drawHosts(simulation, 2, { latency: 5, spread: 20 }) as [Host, Host];
+  const listener = simulation.listen(server, port, drawPolicy(world));
+  const moment = (): number => world.pick(150);
+  simulation.onEnd = (end) => {
+    if (world.chance(0.3)) end.process.schedule(() => (world.chance(0.5) ? end.close() : end.reset()), moment());
+  };
+  connectSeveral(simulation, server, [client], 4, 50, (attempt) => {
+    if (!world.chance(0.6)) return;
+    client.process.schedule(() => {
+      if (attempt.outcome !== null) return;
+      world.mark('scenario: cancelled in the handshake');
+      attempt.cancel();
+    }, moment());
+  });
+  if (world.chance(0.5)) {
+    server.process.schedule(() => {
+      world.mark('scenario: listener closed in the handshake');
+      simulation.unlisten(listener);
+    }, moment());
+  }
+  finishRun(simulation, 1000);
+}
+
+/** Both directions are full when one end closes or resets. */
+function closeDuringDelivery(simulation: Simulation): void {
+  const { world } = simulation;
+  const [server, client] = drawHosts(simulation, 2) as [Host, Host];
+  simulation.listen(server, port, acceptAll);
+  let closes = world.chance(0.5);
+  simulation.onEnd = (end) => {
+    closes = !closes;
+    if (world.chance(0.8)) end.read();
+    for (let i = world.pick(6); i >= 0; i--) end.write([1 + world.pick(60_000)]);
+    if (!closes) return;
+    const close = (): void => {
+      if (end.incoming.received < end.incoming.written) world.mark('scenario: closed with bytes on the way');
+      if (world.chance(0.7)) end.close();
+      else end.reset();
+    };
+    const after = 1 + world.pick(5);
+    let chunks = 0;
+    // From inside the delivery, or at any moment.
+    if (world.chance(0.5)) {
+      end.onData = () => {
+        if (++chunks === after) close();
+      };
+    } else end.process.schedule(close, world.pick(2000));
+  };
+  connectSeveral(simulation, server, [client], 2, 100);
+  finishRun(simulation, 20_000);
+}
+
+/** A process dies just before or after its peer closes. */
+function providerDeathDuringClose(simulation: Simulation): void {
+  const { world } = simulation;
+  const [server, client] = drawHosts(simulation, 2, { latency: 5, spread: 20 }) as [Host, Host];
+  simulation.listen(server, port, acceptAll);
+  const dies = world.chance(0.5) ? server : client;
+  simulation.onEnd = (end) => {
+    if (world.chance(0.8)) end.read();
+    end.write([1 + world.pick(40_000)]);
+    if (end.process === dies.process) return;
+    const at = world.pick(1500);
+    world.schedule(() => {
+      if (dies.process.isAlive) world.mark('scenario: death beside a close');
+      dies.process.kill();
+    }, at + world.pick(60));
+    end.process.schedule(() => (world.chance(0.7) ? end.close() : end.finish()), at + world.pick(60));
+  };
+  connectSeveral(simulation, server, [client], 2, 100);
+  finishRun(simulation, 20_000);
+}
+
+/** Sends are pending when the connection is aborted, and programs go on asking from inside what they are told. */
+function queryDuringAbort(simulation: Simulation): void {
+  const { world } = simulation;
+  const [server, client] = drawHosts(simulation, 2, { immediateSends: false, providerMemory: false }) as [Host, Host];
+  simulation.listen(server, port, acceptAll);
+  simulation.onEnd = (end) => {
+    const ask = (): void => {
+      world.mark('scenario: asked from inside an abort');
+      if (end.connection.writeQueueSize < 0) end.write([1]);
+      const questions = [
+        () => end.write([10]),
+        () => end.finish(),
+        () => end.pause(),
+        () => end.close(),
+        () => end.reset(),
+      ];
+      questions[world.pick(questions.length)]!();
+    };
+    end.onOver = ask;
+    end.read();
+    for (let i = 0; i < 8; i++) end.write([1 + world.pick(20_000)]);
+    if (end.process === client.process) return;
+    const ways = [() => server.process.kill(), () => end.reset(), () => end.close()];
+    end.process.schedule(() => ways[world.pick(ways.length)]!(), world.pick(800));
+  };
+  connectSeveral(simulation, server, [client], 2, 100);
+  finishRun(simulation, 20_000);
+}
+
+/** Both ends write all they can before either reads. */
+function bothSaturatedAndPaused(simulation: Simulation): void {
+  const { world } = simulation;
+  const [server, client] = drawHosts(simulation, 2) as [Host, Host];
+  simulation.listen(server, port, acceptAll);
+  simulation.onEnd = (end) => {
+    const chunk = 1 + world.pick(20_000);
+    for (let i = 0; i < 40; i++) end.write([chunk]);
+    if (end.waiting > 0) world.mark('scenario: a writer waits');
+    if (world.chance(0.3)) end.finish();
+    // They start to read late, and hesitate.
+    let hesitations = world.pick(5);
+    end.onData = () => {
+      if (hesitations-- <= 0) return;
+      end.pause();
+      end.process.schedule(() => end.read(), world.pick(3000));
+    };
+    end.process.schedule(() => end.read(), 5000 + world.pick(20_000));
+  };
+  connectSeveral(simulation, server, [client], 1 + world.pick(2), 100);
+  finishRun(simulation, 60_000);
+}
+
+/** The acceptor's loop is blocked until about the moment at which the connectors give up (decision 8). */
+function withdrawalWhileBlocked(simulation: Simulation): void {
+  const { world } = simulation;
+  const budget = 2;
+  const options = { connectBudget: budget, latency: 5, spread: 30 };
+  const [server, ...clients] = drawHosts(simulation, 3, options) as [Host, ...Host[]];
+  simulation.onEnd = (end: ProgramEnd) => {
+    end.read();
+    end.write([1 + world.pick(100)]);
+  };
+  simulation.listen(server, port, drawPolicy(world));
+  for (let i = 0; i < 3; i++) {
+    world.schedule(() => server.process.block(budget * 1000 - 200 + world.pick(400)), i * 3000);
+    for (const client of clients) {
+      client.process.schedule(() => simulation.connect(client, server.name(port)), i * 3000 + world.pick(200));
+    }
+  }
+  finishRun(simulation, 20_000);
+}
+
+/** The program cannot decide yet: requests wait, time out or lose their listener meanwhile (WSD-ACC-10). */
+function deferredAccept(simulation: Simulation): void {
+  const { world } = simulation;
+  const [server, client] = drawHosts(simulation, 2) as [Host, Host];
+  const habits = drawHabits(world);
+  simulation.onEnd = (end) => behave(end, world, habits);
+  const deferMicroseconds = 1 + world.pick(world.chance(0.5) ? 500 : 40_000);
+  const reject = world.random() * 0.3;
+  const listener = simulation.listen(server, port, { reject, defer: 0.7, deferMicroseconds, sanBacklog: 4 });
+  connectSeveral(simulation, server, [client], 4, 2000);
+  if (world.chance(0.3)) server.process.schedule(() => simulation.unlisten(listener), world.pick(deferMicroseconds));
+  finishRun(simulation, 60_000);
+}
+
+/** The acceptor's receive buffers are in place only after the negotiation message has come (WSD-NEG-8 to WSD-NEG-12). */
+function lateReceiveBuffers(simulation: Simulation): void {
+  const { world } = simulation;
+  const options = { latency: 2, spread: 5 };
+  const client = simulation.host({ ...drawOptions(world), ...options }, drawFaults(world, simulation.strength));
+  const server = simulation.host(
+    { ...drawOptions(world), ...options },
+    { ...noFaults, latePost: 0.9, latePostMicroseconds: 2000, withdrawal: 0.05 },
+  );
+  const habits = drawHabits(world);
+  simulation.onEnd = (end) => behave(end, world, habits);
+  simulation.listen(server, port, acceptAll);
+  connectSeveral(simulation, server, [client], 4, 200);
+  disturb(simulation, [client, server], 2000);
+  finishRun(simulation, 20_000);
+}
+
+export const scenarios: Readonly<Record<string, Scenario>> = {
+  swarm,
+  'close-during-handshake': closeDuringHandshake,
+  'close-during-delivery': closeDuringDelivery,
+  'provider-death-during-close': providerDeathDuringClose,
+  'query-during-abort': queryDuringAbort,
+  'both-saturated-and-paused': bothSaturatedAndPaused,
+  'withdrawal-while-blocked': withdrawalWhileBlocked,
+  'deferred-accept': deferredAccept,
+  'late-receive-buffers': lateReceiveBuffers,
+};

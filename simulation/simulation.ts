@@ -1,0 +1,263 @@
+/** One run: hosts, connections between them, and what has to hold at its end. */
+
+import { type FaultKnobs, Faults, type FaultyCall } from '../src/providers/simulated/faults.js';
+import type { SimulatedOptions } from '../src/providers/simulated/settings.js';
+import type { World } from '../src/providers/simulated/world.js';
+import { CF_ACCEPT, CF_DEFER, CF_REJECT, type SanServiceProvider, type SOCKADDR } from '../src/spi/index.js';
+import { Attempt, type Run } from './attempt.js';
+import { check, fail } from './failure.js';
+import type { ProgramEnd } from './program.js';
+import { type Host, type ProgramSocket, Rig } from './rig.js';
+import { SpiCheck } from './spi-check.js';
+import type { SimulatedTcpHandle } from './tcpip.js';
+
+/** Wraps a provider with something that is wrong. */
+export type Plant = (provider: SanServiceProvider, world: World) => SanServiceProvider;
+
+/** Microseconds of virtual time after which a run hangs: longer than any time limit of the switch. */
+const timeLimit = 300_000_000;
+const stepsMax = 2_000_000;
+
+/** Calls whose failure ends a connection that no program has ended. */
+const lossCalls: readonly FaultyCall[] = [
+  'WSPSend',
+  'WSPRecv',
+  'WSPGetSendBuffer',
+  'WSPRegisterMemory',
+  'WSPAllocateReceiveMemory',
+];
+
+export interface ListenerPolicy {
+  /** Odds of CF_REJECT and CF_DEFER. */
+  readonly reject: number;
+  readonly defer: number;
+  /** Most microseconds for which a deferred request waits. */
+  readonly deferMicroseconds: number;
+  readonly sanBacklog: number;
+}
+
+export const acceptAll: ListenerPolicy = { reject: 0, defer: 0, deferMicroseconds: 0, sanBacklog: 64 };
+
+export class Simulation implements Run {
+  readonly rig: Rig;
+  readonly world: World;
+  readonly attempts: Attempt[] = [];
+  readonly listeners = new Set<ProgramSocket>();
+  readonly servers: Host[] = [];
+  /** Called for each end of a connection, once it is there. */
+  onEnd: ((end: ProgramEnd) => void) | null = null;
+  /** How much stronger than usual the faults of this run are. */
+  readonly strength: number;
+  readonly #checks = new Map<Host, SpiCheck>();
+  readonly #callers = new Map<string, Attempt>();
+  readonly #plant: Plant | null;
+  #starting: Attempt | null = null;
+  steps = 0;
+  #refusals = 0;
+
+  constructor(seed: number, strength: number, plant: Plant | null, trace: boolean) {
+    this.rig = new Rig(seed);
+    this.world = this.rig.world;
+    this.strength = strength;
+    this.#plant = plant;
+    if (trace) this.world.trace = [];
+    this.world.onStep = () => {
+      this.steps++;
+      if (this.steps > stepsMax) fail(`no end after ${stepsMax} steps`);
+    };
+  }
+
+  note(what: string): void {
+    this.world.note(what);
+  }
+
+  excuse(hosts: readonly Host[]): string | null {
+    for (const { process, providers } of hosts) {
+      if (!process.isAlive) return `${process.name} was killed`;
+      for (const { faults } of providers) {
+        const call = lossCalls.find((name) => faults.struck.has(name));
+        if (call !== undefined) return `${call} failed`;
+      }
+    }
+    return null;
+  }
+
+  mayEndNegotiations(): boolean {
+    return this.world.marks.has('program: unlisten') || this.world.marks.has('process-stopped');
+  }
+
+  mayRefuse(): boolean {
+    return this.#refusals > 0 || this.world.marks.has('backlog full');
+  }
+
+  // ---- building
+
+  host(options: Partial<SimulatedOptions>, knobs: FaultKnobs | null): Host {
+    const check = new SpiCheck(this.world, `process ${this.rig.hosts.length + 1}`, {
+      bound: (name) => this.#bound(name),
+      accepted: (caller) => this.#callers.get(text(caller))?.acceptBelow(),
+    });
+    const faults = knobs === null ? null : new Faults(this.world, knobs);
+    const host = this.rig.host({
+      providers: [{ ...options, faults }],
+      wrap: (provider) => check.wrap(this.#plant === null ? provider : this.#plant(provider, this.world)),
+    });
+    this.#checks.set(host, check);
+    return host;
+  }
+
+  #bound(name: SOCKADDR): void {
+    const starting = this.#starting;
+    if (starting === null) return;
+    starting.caller = text(name);
+    this.#callers.set(starting.caller, starting);
+  }
+
+  listen(host: Host, port: number, policy: ListenerPolicy): ProgramSocket {
+    const socket = host.socket(host.name(port));
+    const { world } = this;
+    socket.tcpip.handle.onconnection = (_status, client) => this.#arrived(client as SimulatedTcpHandle);
+    const status = socket.switchSocket.listen(
+      64,
+      {
+        condition: (caller) => {
+          const attempt = this.#callers.get(text(caller));
+          check(attempt !== undefined, `a request of ${text(caller)}, whom nobody knows`);
+          check(this.listeners.has(socket), `${attempt.name}: the condition function of a closed listener`);
+          if (world.chance(policy.defer)) {
+            world.mark('program: CF_DEFER');
+            host.process.schedule(() => socket.switchSocket.acceptDeferred(), 1 + world.pick(policy.deferMicroseconds));
+            return CF_DEFER;
+          }
+          if (!world.chance(policy.reject)) return CF_ACCEPT;
+          this.#refusals++;
+          world.mark('program: CF_REJECT');
+          return CF_REJECT;
+        },
+        accepted: (connection) => {
+          const attempt = this.#callers.get(text(connection.peerAddress));
+          check(attempt !== undefined, `a connection of ${text(connection.peerAddress)}, whom nobody knows`);
+          this.onEnd?.(attempt.accepted(host, connection));
+        },
+      },
+      policy.sanBacklog,
+    );
+    check(status === 0, `listen returned ${status}`);
+    this.listeners.add(socket);
+    if (!this.servers.includes(host)) this.servers.push(host);
+    return socket;
+  }
+
+  unlisten(socket: ProgramSocket): void {
+    if (!this.listeners.delete(socket) || !socket.host.process.isAlive) return;
+    this.world.mark('program: unlisten');
+    socket.close();
+  }
+
+  #arrived(handle: SimulatedTcpHandle): void {
+    const attempt = this.attempts.find(({ socket }) => socket.tcpip.handle === handle.peer);
+    check(attempt !== undefined || handle.ended, 'TCP/IP brings a connection of nobody');
+    attempt?.arrived(handle);
+    this.#arrivals.push(handle);
+  }
+
+  readonly #arrivals: SimulatedTcpHandle[] = [];
+
+  connect(host: Host, remote: SOCKADDR): Attempt {
+    const attempt = new Attempt(this, this.attempts.length + 1, host);
+    this.attempts.push(attempt);
+    attempt.onConnected = (end) => this.onEnd?.(end);
+    this.note(`${attempt.name} begins`);
+    this.#starting = attempt;
+    try {
+      attempt.start(remote);
+    } finally {
+      this.#starting = null;
+    }
+    return attempt;
+  }
+
+  get ends(): ProgramEnd[] {
+    return this.attempts
+      .flatMap(({ client, server }) => [client, server])
+      .filter((end): end is ProgramEnd => end !== null);
+  }
+
+  /** What has become of the connections, for the report. */
+  get tally(): Record<string, number> {
+    const { attempts, ends } = this;
+    return {
+      connects: attempts.length,
+      'on the SAN': attempts.filter(({ outcome }) => outcome === 'connected').length,
+      'over TCP/IP': attempts.filter(({ outcome }) => outcome === 'fallback').length,
+      refused: attempts.filter(({ outcome }) => outcome === 'failed').length,
+      'ends in order': ends.filter(({ ended }) => ended).length,
+      'ends by an error': ends.filter(({ error }) => error !== 0).length,
+      bytes: ends.reduce((sum, { incoming }) => sum + incoming.received, 0),
+    };
+  }
+
+  // ---- the end of a run
+
+  /** Runs until nothing is left to happen. */
+  settle(): void {
+    if (!this.world.runOut(timeLimit)) fail('no end within five minutes of virtual time');
+  }
+
+  /** Every program reads all there is and ends its sending: then every connection has to end, with all its bytes. */
+  drain(): void {
+    for (const host of this.rig.hosts) if (host.process.isAlive && host.process.isBlocked) host.process.resume();
+    for (;;) {
+      // Ends may still come into being.
+      const before = this.ends.length;
+      for (const end of this.ends) {
+        if (end.closed || !end.process.isAlive) continue;
+        end.calm = true;
+        end.process.schedule(() => {
+          end.read();
+          if (!end.out.finished) end.finish();
+        }, 1);
+      }
+      this.settle();
+      if (this.ends.length === before) break;
+    }
+    for (const attempt of this.attempts) if (attempt.missing !== null) fail(attempt.missing);
+  }
+
+  /** Everybody closes everything: nothing may be left. */
+  close(): void {
+    for (const attempt of this.attempts) {
+      for (const end of [attempt.client, attempt.server]) {
+        if (end?.process.isAlive === true) end.process.schedule(() => end.close(), 1);
+      }
+      if (attempt.host.process.isAlive) attempt.host.process.schedule(() => attempt.socket.close(), 2);
+    }
+    for (const socket of [...this.listeners]) this.unlisten(socket);
+    this.settle();
+    for (const handle of this.#arrivals) handle.close();
+    for (const attempt of this.attempts) if (attempt.missing !== null) fail(attempt.missing);
+    for (const host of this.rig.hosts) if (host.process.isAlive) this.#checkLeft(host);
+    for (const kind of this.world.marks.keys()) if (kind.startsWith('violation: ')) fail(kind);
+  }
+
+  #checkLeft(host: Host): void {
+    const { handles, operations, registrations } = this.#checks.get(host)!.outstanding;
+    check(operations === 0, `${operations} operations have no end`);
+    check(handles === 0, `${handles} handles are left`);
+    check(registrations === 0, `${registrations} sockets have registered memory left`);
+    for (const provider of host.providers)
+      check(provider.sockets.size === 0, `${provider.sockets.size} SAN sockets are left`);
+    check(host.switch.cleanup(), 'the switch has connections or companions left');
+    check(host.reservedPorts.size === 0 || this.#sharesAddress(host), 'ports are left');
+    check(host.tcpip.openHandles === 0, `${host.tcpip.openHandles} TCP/IP sockets are left`);
+  }
+
+  /** A killed process of the same address keeps its ports in this model. */
+  #sharesAddress(host: Host): boolean {
+    return this.rig.hosts.some((other) => other !== host && other.address === host.address);
+  }
+}
+
+function text({ address, port }: SOCKADDR): string {
+  return `${address}:${port}`;
+}

@@ -1,0 +1,233 @@
+/**
+ * Stands between a switch and its provider and checks both: every operation completes exactly once, handles and sockets are
+ * used while they live, memory is given back before its socket is closed.
+ */
+
+import { SimulatedSocket } from '../src/providers/simulated/socket.js';
+import type { World } from '../src/providers/simulated/world.js';
+import {
+  errorName,
+  INVALID_SOCKET,
+  type MemoryHandle,
+  type MemoryRegion,
+  type Out,
+  OVERLAPPED_POLL,
+  type SanServiceProvider,
+  SIO_GET_EXTENSION_FUNCTION_POINTER,
+  type SOCKADDR,
+  SOCKET_ERROR,
+  type SwitchHandle,
+  WSA_IO_PENDING,
+  WSAENOTSOCK,
+  type WSAOVERLAPPED,
+  type WSPDeregisterMemory,
+  WSPDeregisterMemoryGuid,
+  type WSPPROC_TABLE,
+  type WSPRegisterMemory,
+  WSPRegisterMemoryGuid,
+  type WSPUPCALLTABLEEX,
+  WSS_OPERATION_IN_PROGRESS,
+} from '../src/spi/index.js';
+import { check } from './failure.js';
+
+interface Registered {
+  readonly region: MemoryRegion;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Told of what the model of a run has to know. */
+export interface SpiWatcher {
+  bound(name: SOCKADDR): void;
+  /** WSPAccept has returned a socket for this caller. */
+  accepted(caller: SOCKADDR): void;
+}
+
+export class SpiCheck {
+  readonly #world: World;
+  readonly #name: string;
+  readonly #watcher: SpiWatcher;
+  readonly #pending = new Map<WSAOVERLAPPED, SimulatedSocket>();
+  readonly #handles = new Set<SwitchHandle>();
+  readonly #memory = new Map<SimulatedSocket, Map<MemoryHandle, Registered>>();
+  readonly #ordinals = new WeakMap<object, number>();
+  #last = 0;
+
+  constructor(world: World, name: string, watcher: SpiWatcher) {
+    this.#world = world;
+    this.#name = name;
+    this.#watcher = watcher;
+  }
+
+  /** What is open or under way: handles, operations whose end the switch has not been told, registrations. */
+  get outstanding(): { handles: number; operations: number; registrations: number } {
+    let operations = 0;
+    for (const [overlapped] of this.#pending) {
+      if (notifies(overlapped) || overlapped.Internal === WSS_OPERATION_IN_PROGRESS) operations++;
+    }
+    return { handles: this.#handles.size, operations, registrations: this.#memory.size };
+  }
+
+  #note(what: string): void {
+    if (this.#world.trace !== null) this.#world.note(`${this.#name}: ${what}`);
+  }
+
+  #ordinal(object: object): number {
+    let ordinal = this.#ordinals.get(object);
+    if (ordinal === undefined) {
+      ordinal = ++this.#last;
+      this.#ordinals.set(object, ordinal);
+    }
+    return ordinal;
+  }
+
+  wrap(provider: SanServiceProvider): SanServiceProvider {
+    return {
+      name: provider.name,
+      protocolInfo: provider.protocolInfo,
+      WSPStartupEx: (version, data, tcpip, upcalls, table) => {
+        const result = provider.WSPStartupEx(version, data, tcpip, this.#upcalls(upcalls), table);
+        if (table.value !== null) table.value = this.#table(table.value);
+        return result;
+      },
+    };
+  }
+
+  #upcalls(inner: WSPUPCALLTABLEEX): WSPUPCALLTABLEEX {
+    return {
+      ...inner,
+      WPUCreateSocketHandle: (id, context, lpErrno) => {
+        const handle = inner.WPUCreateSocketHandle(id, context, lpErrno);
+        if (handle !== INVALID_SOCKET) this.#handles.add(handle);
+        return handle;
+      },
+      WPUCloseSocketHandle: (s, lpErrno) => {
+        check(this.#handles.delete(s), 'a handle is closed that is not open');
+        return inner.WPUCloseSocketHandle(s, lpErrno);
+      },
+      WPUCompleteOverlappedRequest: (s, overlapped, error, bytes, lpErrno) => {
+        check(this.#handles.has(s), 'a completion for a handle that is not open');
+        check(this.#pending.delete(overlapped), 'an operation is completed that is not under way');
+        this.#note(`completed, ${error === 0 ? `${bytes} bytes` : errorName(error)}`);
+        return inner.WPUCompleteOverlappedRequest(s, overlapped, error, bytes, lpErrno);
+      },
+    };
+  }
+
+  #begin(s: object, overlapped: WSAOVERLAPPED): void {
+    const under = this.#pending.has(overlapped);
+    const ended = !notifies(overlapped) && overlapped.Internal !== WSS_OPERATION_IN_PROGRESS;
+    check(!under || ended, 'one record for two operations that are under way');
+    this.#pending.set(overlapped, s as SimulatedSocket);
+  }
+
+  #table(inner: WSPPROC_TABLE): WSPPROC_TABLE {
+    const noted: Record<string, unknown> = {};
+    for (const [fn, call] of Object.entries(inner) as [string, (...args: unknown[]) => unknown][]) {
+      noted[fn] = (...args: unknown[]): unknown => {
+        const result = call(...args);
+        if (this.#world.trace !== null) {
+          const errno = (args[args.length - 1] as Out<number>).value;
+          const failed = result === SOCKET_ERROR || result === false;
+          const socket = typeof args[0] === 'object' && args[0] !== null ? ` ${this.#ordinal(args[0])}` : '';
+          this.#note(`${fn}${socket}${failed ? ` ${errorName(errno)}` : ''}`);
+        }
+        return result;
+      };
+    }
+    const table = noted as unknown as WSPPROC_TABLE;
+    return {
+      ...table,
+      WSPBind: (s, name, length, lpErrno) => {
+        this.#watcher.bound(name);
+        return table.WSPBind(s, name, length, lpErrno);
+      },
+      WSPAccept: (...args) => {
+        const accepted = table.WSPAccept(...args);
+        if (accepted instanceof SimulatedSocket) this.#watcher.accepted(accepted.remote!);
+        return accepted;
+      },
+      WSPSend: (...args) => {
+        this.#begin(args[0], args[5]);
+        const result = table.WSPSend(...args);
+        if (result !== 0 && args[8].value !== WSA_IO_PENDING) this.#pending.delete(args[5]);
+        else if (result === 0) check(args[5].Internal === 0, 'a send is done and its record does not say so');
+        return result;
+      },
+      WSPRecv: (...args) => {
+        this.#begin(args[0], args[5]);
+        const result = table.WSPRecv(...args);
+        if (result !== 0 && args[8].value !== WSA_IO_PENDING) this.#pending.delete(args[5]);
+        return result;
+      },
+      WSPCloseSocket: (s, lpErrno) => {
+        check(s instanceof SimulatedSocket && !s.closed, 'a socket is closed twice');
+        this.#checkMemory(s);
+        const result = table.WSPCloseSocket(s, lpErrno);
+        check(result === 0, `WSPCloseSocket failed: ${errorName(lpErrno.value)}`);
+        this.#checkEnded(s);
+        return result;
+      },
+      WSPIoctl: (...args) => {
+        const result = table.WSPIoctl(...args);
+        if (result === 0 && args[1] === SIO_GET_EXTENSION_FUNCTION_POINTER) this.#wrapExtension(args[2], args[4]);
+        return result;
+      },
+    };
+  }
+
+  #wrapExtension(guid: unknown, out: Out<unknown>): void {
+    if (guid === WSPRegisterMemoryGuid) {
+      const inner = out.value as WSPRegisterMemory;
+      const outer: WSPRegisterMemory = (s, region, offset, length, flags, lpErrno) => {
+        const handle = inner(s, region, offset, length, flags, lpErrno);
+        if (handle !== null) this.#registered(s as SimulatedSocket).set(handle, { region, offset, length });
+        return handle;
+      };
+      out.value = outer;
+    } else if (guid === WSPDeregisterMemoryGuid) {
+      const inner = out.value as WSPDeregisterMemory;
+      const outer: WSPDeregisterMemory = (s, handle, lpErrno) => {
+        const result = inner(s, handle, lpErrno);
+        check(lpErrno.value !== WSAENOTSOCK || result === 0, 'memory is given back after its socket was closed');
+        if (result === 0) this.#registered(s as SimulatedSocket).delete(handle);
+        return result;
+      };
+      out.value = outer;
+    }
+  }
+
+  #registered(s: SimulatedSocket): Map<MemoryHandle, Registered> {
+    let registered = this.#memory.get(s);
+    if (registered === undefined) {
+      registered = new Map();
+      this.#memory.set(s, registered);
+    }
+    return registered;
+  }
+
+  /** WSD-MEM-29: all memory that no transfer uses has been given back. */
+  #checkMemory(s: SimulatedSocket): void {
+    for (const { region, offset, length } of this.#memory.get(s)?.values() ?? []) {
+      check(
+        s.connection?.isInUse(region, offset, length) === true,
+        'idle memory is registered when its socket is closed',
+      );
+    }
+    this.#memory.delete(s);
+  }
+
+  /** WSD-OVL-23: everything that was under way on the socket has ended with it. */
+  #checkEnded(s: SimulatedSocket): void {
+    for (const [overlapped, socket] of this.#pending) {
+      if (socket !== s) continue;
+      check(!notifies(overlapped), 'an operation has not been completed by the end of WSPCloseSocket');
+      check(overlapped.Internal !== WSS_OPERATION_IN_PROGRESS, 'a polled operation goes on after WSPCloseSocket');
+      this.#pending.delete(overlapped);
+    }
+  }
+}
+
+function notifies({ hEvent }: WSAOVERLAPPED): boolean {
+  return (hEvent & OVERLAPPED_POLL) === 0;
+}
