@@ -26,6 +26,7 @@ async function pair(t: TestContext): Promise<{ server: Program; client: Program;
   const server = stage.start('echo-server', [], { require: false });
   const client = stage.start('echo-client', [], { require: false });
   const { port } = await server.next<{ port: number }>('listening');
+  await client.next('ready');
   return { server, client, port };
 }
 
@@ -80,6 +81,7 @@ test('[shared-memory] WSD-CON-29 a server that blocks for 3 s is reached by TCP/
     const server = stage.start('echo-server', [], { require: false, env: { SOCKETS_DIRECT_TRACE: trace } });
     const client = stage.start('echo-client', [], { require: false });
     const { port } = await server.next<{ port: number }>('listening');
+    await client.next('ready');
     if (linked) await connectAccelerated(server, client, port);
     const during = await connectBlocked(server, client, port, 3000);
     assert.deepEqual([during.provider, during.reason], ['tcpip', 'connect-timeout']);
@@ -107,6 +109,7 @@ test('[shared-memory] a request that is withdrawn while the condition function i
   });
   const client = stage.start('echo-client', [], { require: false });
   const { port } = await server.next<{ port: number }>('listening');
+  await client.next('ready');
   const first = await connectBlocked(server, client, port, 0);
   assert.deepEqual([first.provider, first.reason], ['tcpip', 'connect-timeout']);
   await connectAccelerated(server, client, port);
@@ -146,6 +149,7 @@ test('[shared-memory] where a SAN is required the end of the budget is an error 
   const server = stage.start('echo-server');
   const client = stage.start('echo-client', []);
   const { port } = await server.next<{ port: number }>('listening');
+  await client.next('ready');
   server.tell({ kind: 'block', milliseconds: 1000 });
   await server.next('blocking');
   client.tell({ kind: 'connect', options: { port, host: '127.0.0.1' } });
