@@ -100,7 +100,7 @@ test('[shared-memory] a request that is withdrawn while the condition function i
 }, async (t) => {
   const stage = new Stage(t);
   const trace = join(stage.directory, 'trace');
-  const point: Point = { owner: 'Listener', method: 'remove', phase: 'before' };
+  const point: Point = { owner: 'Listener', method: 'remove', phase: 'before', hit: 2 };
   const server = stage.start('echo-server', [], {
     require: false,
     flags: ['--import', armPoint],
@@ -110,13 +110,21 @@ test('[shared-memory] a request that is withdrawn while the condition function i
   const client = stage.start('echo-client', [], { require: false });
   const { port } = await server.next<{ port: number }>('listening');
   await client.next('ready');
-  const first = await connectBlocked(server, client, port, 0);
-  assert.deepEqual([first.provider, first.reason], ['tcpip', 'connect-timeout']);
+  await connectAccelerated(server, client, port);
+  let hasStalled = false;
+  const stalled = server.next('stalled', 20_000).then(() => {
+    hasStalled = true;
+  });
+  // On a busy machine a request may be withdrawn before anybody is asked.
+  while (!hasStalled) {
+    const { provider, reason } = await connectBlocked(server, client, port, 0);
+    assert.deepEqual([provider, reason], ['tcpip', 'connect-timeout']);
+  }
+  await stalled;
   await connectAccelerated(server, client, port);
   await checkNoMore(server);
-  const told = accepting(server, trace);
-  assert.deepEqual(told.slice(0, 2), ['CF_ACCEPT', 'WSAEACCES']);
-  assert.equal(told.filter((one) => one === 'CF_ACCEPT').length, 2, String(told));
+  const told = accepting(server, trace).filter((one) => one !== 'WSAEWOULDBLOCK');
+  assert.deepEqual(told, ['CF_ACCEPT', 'CF_ACCEPT', 'WSAEACCES', 'CF_ACCEPT']);
 });
 
 test('[shared-memory] both ends agree when the answer and the end of the budget meet', {
