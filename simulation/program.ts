@@ -11,6 +11,8 @@ export interface Pair {
   readonly name: string;
   /** A reason for a reset that no program asked for: a killed process, resources that ran out. */
   excuse(): string | null;
+  /** The other end may have gone before its program knew of it. */
+  mayEndNegotiation(): boolean;
   note(what: string): void;
 }
 
@@ -20,6 +22,8 @@ export class ProgramEnd {
   /** The program has closed or reset. */
   closed = false;
   wasReset = false;
+  /** It closed, did not reset, and had taken all that there was. */
+  closedClean = false;
   ended = false;
   error = 0;
   reading = false;
@@ -61,6 +65,11 @@ export class ProgramEnd {
     check(!this.ended && this.error === 0, `${this.name}: told ${what} after the end`);
   }
 
+  /** A peer that closes with bytes unread, or while bytes are on the way to it, resets. */
+  #mayBeReset(): boolean {
+    return this.peer === null ? this.pair.mayEndNegotiation() : this.peer.closed;
+  }
+
   #data(chunk: Buffer): void {
     this.#told(`${chunk.length} bytes`);
     check(chunk.length > 0 && chunk.length <= 65_536, `${this.name}: a chunk of ${chunk.length} bytes`);
@@ -85,9 +94,11 @@ export class ProgramEnd {
   #failed(wsaError: number): void {
     this.#told(errorName(wsaError));
     this.error = wsaError;
-    // A peer that closes with bytes unread, or while bytes are on the way to it, resets; so may one that is unknown yet.
-    const asked = this.peer === null || this.peer.closed;
-    check(asked || this.pair.excuse() !== null, `${this.name}: ${errorName(wsaError)} without a reason`);
+    if (this.pair.excuse() === null) {
+      check(this.#mayBeReset(), `${this.name}: ${errorName(wsaError)} without a reason`);
+      const polite = this.peer?.closedClean === true && this.peer.incoming.written === this.peer.incoming.received;
+      check(!polite, `${this.name}: ${errorName(wsaError)}, and its peer has taken everything and closed`);
+    }
     this.onOver?.();
   }
 
@@ -132,8 +143,13 @@ export class ProgramEnd {
   #checkResult(what: string, wsaError: number): void {
     if (wsaError === 0) return;
     if (wsaError === WSA_OPERATION_ABORTED) check(this.closed, `${this.name}: ${what} aborted, but nobody closed`);
-    else if (wsaError === WSAESHUTDOWN || wsaError === WSAENOTCONN || wsaError === WSAECONNRESET) return;
-    else if (this.pair.excuse() === null) fail(`${this.name}: ${what} failed with ${errorName(wsaError)}`);
+    else if (this.pair.excuse() !== null) return;
+    else if (wsaError === WSAECONNRESET) check(this.#mayBeReset(), `${this.name}: ${what} reset without a reason`);
+    else if (wsaError === WSAESHUTDOWN || wsaError === WSAENOTCONN) {
+      // After the own end of sending, or once both ends have finished.
+      const over = this.out.finished || this.incoming.finished || this.#mayBeReset();
+      check(over, `${this.name}: ${what} failed with ${errorName(wsaError)} on a connection that lives`);
+    } else fail(`${this.name}: ${what} failed with ${errorName(wsaError)}`);
   }
 
   finish(): void {
@@ -166,6 +182,7 @@ export class ProgramEnd {
     if (this.closed) return;
     this.pair.note(`${this.name} closes`);
     this.closed = true;
+    this.closedClean = this.incoming.received === this.incoming.written;
     this.out.finished = true;
     this.connection.close();
   }
