@@ -3,6 +3,7 @@
 import type { Process } from '../src/providers/simulated/world.js';
 import { errorName, WSA_OPERATION_ABORTED, WSAECONNRESET, WSAENOTCONN, WSAESHUTDOWN } from '../src/spi/index.js';
 import type { SanConnection } from '../src/switch/index.js';
+import type { OpenConnection } from '../src/switch/services.js';
 import { check, fail } from './failure.js';
 import type { Stream } from './streams.js';
 
@@ -24,6 +25,8 @@ export class ProgramEnd {
   wasReset = false;
   /** It closed, did not reset, and had taken all that there was. */
   closedClean = false;
+  /** The other end has closed for good while bytes of this end were on the way to it: an end would hide their loss. */
+  mustBeReset = false;
   ended = false;
   error = 0;
   reading = false;
@@ -50,6 +53,11 @@ export class ProgramEnd {
       onEnd: () => this.#end(),
       onError: (wsaError) => this.#failed(wsaError),
     };
+  }
+
+  /** Bytes that the program has written are not on the wire yet. */
+  get hasUnsent(): boolean {
+    return this.connection.writeQueueSize > 0 || (this.connection as SanConnection & OpenConnection).hasUnsent;
   }
 
   /** The end of data or an error has been delivered, or nothing is to be delivered any more. */
@@ -82,6 +90,7 @@ export class ProgramEnd {
     this.ended = true;
     if (this.pair.excuse() === null) {
       const { finished, received, written } = this.incoming;
+      check(!this.mustBeReset, `${this.name}: the end, and what it wrote was not taken`);
       check(finished, `${this.name}: the end of a stream that its sender has not ended`);
       check(
         received === written || this.peer?.wasReset === true,
@@ -183,6 +192,8 @@ export class ProgramEnd {
     this.pair.note(`${this.name} closes`);
     this.closed = true;
     this.closedClean = this.incoming.received === this.incoming.written;
+    const { peer } = this;
+    if (peer !== null && !this.closedClean && !this.out.finished && !peer.hasUnsent) peer.mustBeReset = true;
     this.out.finished = true;
     this.connection.close();
   }

@@ -234,22 +234,27 @@ function bothSaturatedAndPaused(simulation: Simulation): void {
   const { world } = simulation;
   const [server, client] = drawHosts(simulation, 2) as [Host, Host];
   listenEverywhere(simulation, server, acceptAll);
+  const finish = world.chance(0.5);
+  /** Microseconds within which the programs end their sending and begin to read. */
+  const patience = 1000 + world.pick(20_000);
+  // Just as many messages as there are credits leave none that waits, and an end of sending that can go.
+  const exact = world.chance(0.5) ? 4 + world.pick(6) : null;
   simulation.onEnd = (end) => {
-    const chunk = 1 + world.pick(20_000);
-    for (let i = 0; i < 40; i++) end.write([chunk]);
+    const chunk = 1 + world.pick(world.chance(0.5) ? 20_000 : 200);
+    for (let i = exact ?? world.pick(40); i > 0; i--) end.write([chunk]);
     if (end.waiting > 0) world.mark('scenario: a writer waits');
-    if (world.chance(0.3)) end.finish();
+    if (finish) end.process.schedule(() => end.finish(), world.pick(patience));
     // They start to read late, and hesitate.
     let hesitations = world.pick(5);
     end.onData = () => {
       if (hesitations-- <= 0) return;
       end.pause();
-      end.process.schedule(() => end.read(), world.pick(3000));
+      end.process.schedule(() => end.read(), world.pick(patience));
     };
-    end.process.schedule(() => end.read(), 5000 + world.pick(20_000));
+    end.process.schedule(() => end.read(), patience / 2 + world.pick(patience));
   };
   connectSeveral(simulation, server, [client], 1 + world.pick(2), 100);
-  finishRun(simulation, 60_000);
+  finishRun(simulation, 4 * patience);
 }
 
 /** The acceptor's loop is blocked until about the moment at which the connectors give up (decision 8). */
