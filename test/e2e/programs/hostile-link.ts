@@ -100,6 +100,8 @@ export class HostileLink {
   head = 0;
   /** What the victim is told of the records that were taken, instead of the truth. */
   lie: number | null = null;
+  /** Takes nothing of what the victim sends. */
+  deaf = false;
   /** What was written over the victim's own head: it stays until the victim writes the next time. */
   garbage: number | null = null;
   #tail = 0;
@@ -260,7 +262,7 @@ export class HostileLink {
 
   read(): void {
     const { words, layout } = this;
-    for (;;) {
+    while (!this.deaf) {
       const head = Atomics.load(words, layout.receiveHead >> 2);
       if (head === this.#tail || head === this.garbage) break;
       this.garbage = null;
