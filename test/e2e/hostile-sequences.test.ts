@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Stage, until } from '../support/stage.js';
+import { resourcesOf, Stage, until } from '../support/stage.js';
+import { fieldsOf, keyOf } from './programs/hostile-fields.js';
 
 interface Outcome {
   name: string;
@@ -67,5 +68,39 @@ test('[shared-memory] a connect ends soon, whatever answer a server gives', { ti
   t.diagnostic(`${JSON.stringify(ways)}; the longest attempt took ${longestAttempt.toFixed(0)} ms`);
   assert.ok(correct);
   assert.ok(longestAttempt < 5000, `${longestAttempt} ms`);
+  assert.equal(victim.output, '');
+});
+
+test('[shared-memory] each spoilt handshake is refused, and counted by its reason', { timeout: 60_000 }, async (t) => {
+  const stage = new Stage(t);
+  const server = stage.start('echo-server');
+  const { port: otherPort } = await server.next<{ port: number }>('listening');
+  const victim = stage.start('hostile-victim', [otherPort], { flags: ['--expose-gc'] });
+  const { port } = await victim.next<{ port: number }>('listening');
+  const look = (): Promise<Looked> => {
+    victim.tell({ kind: 'look' });
+    return victim.next<Looked>('looked');
+  };
+  await look();
+  const before = resourcesOf(victim.pid);
+  const attacker = stage.start('hostile-handshakes', [port, 4711, 1500], { preload: null });
+  const { total, cases, refused } = await attacker.next<{
+    total: number;
+    cases: Record<string, number>;
+    refused: Record<string, number>;
+  }>('attacked');
+  const { accelerated: _own, ...counted } = (await look()).reasons;
+  // That there is another link already is no failure.
+  delete refused['link-exists'];
+  t.diagnostic(`${total} cases, refused ${JSON.stringify(refused)}`);
+  assert.ok(total >= 1500);
+  for (const field of fieldsOf('handshake')) assert.ok((cases[keyOf(field)] ?? 0) > 0, keyOf(field));
+  assert.deepEqual(counted, refused);
+  await until(async () => {
+    await look();
+    const now = resourcesOf(victim.pid);
+    return now.descriptors <= before.descriptors && now.arenas <= before.arenas;
+  }, 'descriptors and mappings are what they were');
+  assert.ok((await look()).correct);
   assert.equal(victim.output, '');
 });
