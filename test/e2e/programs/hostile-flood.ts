@@ -7,13 +7,14 @@ import { loadPlatform } from '../../../src/platform/index.js';
 import { ARENA_SIZE, SLOTS } from '../../../src/providers/shared-memory/arena.js';
 import { LinkEndpoint } from '../../../src/providers/shared-memory/endpoint.js';
 import { Rendezvous } from '../../../src/providers/shared-memory/rendezvous.js';
+import { realTime } from '../../support/real-time.js';
 import { HostileLink } from './hostile-link.js';
 import { report, reported } from './support.js';
 
 const [port, milliseconds] = process.argv.slice(2).map(Number) as [number, number];
 const platform = loadPlatform();
 const rendezvous = new Rendezvous({ environment: process.env, platform });
-const endpoint = new LinkEndpoint({ platform, rendezvous, arenaSize: ARENA_SIZE, onLink: () => {} });
+const endpoint = new LinkEndpoint({ ...realTime, platform, rendezvous, arenaSize: ARENA_SIZE, onLink: () => {} });
 const alive = setInterval(() => {}, 60_000);
 
 const counts = { requests: 0, withdrawn: 0, closes: 0 };

@@ -16,6 +16,7 @@ import {
 } from '../../../src/providers/shared-memory/records.js';
 import { Rendezvous } from '../../../src/providers/shared-memory/rendezvous.js';
 import { HEADER_SIZE, TYPE_CREDIT, TYPE_DATA, TYPE_FINISH } from '../../../src/session/header.js';
+import { realTime } from '../../support/real-time.js';
 import { type HostileConnection, HostileLink } from './hostile-link.js';
 import { opened } from './hostile-specials.js';
 import { report, reported } from './support.js';
@@ -196,7 +197,7 @@ function answerAll(established: EstablishedLink): void {
 }
 
 let links = 0;
-const endpoint = new LinkEndpoint({ platform, rendezvous, arenaSize: ARENA_SIZE, onLink: answerAll });
+const endpoint = new LinkEndpoint({ ...realTime, platform, rendezvous, arenaSize: ARENA_SIZE, onLink: answerAll });
 if (role === 'dial') {
   await dialEach(endpoint);
   await reported('done', { outcomes });
