@@ -79,6 +79,7 @@ export class Attacker {
     if (dangerous) this.#danger();
     else if (this.#port > 0) for (let k = random.below(8); k > 0; k--) this.#oddRequest();
     this.#sleepWord();
+    if (random.once(16)) this.link.noise(Buffer.alloc(1 + random.below(4000), random.below(256)));
     if (!this.#settle()) return false;
     if (dangerous) return false;
     // Answers come after the records were taken, because the program is asked.

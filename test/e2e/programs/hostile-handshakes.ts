@@ -16,7 +16,7 @@ import {
 } from '../../../src/providers/shared-memory/handshake.js';
 import { Rendezvous } from '../../../src/providers/shared-memory/rendezvous.js';
 import { type Field, fieldsOf, keyOf } from './hostile-fields.js';
-import { Random, wrongValue } from './hostile-values.js';
+import { Random, spoilMessage } from './hostile-values.js';
 import { reported } from './support.js';
 
 const [port, seed, wanted] = process.argv.slice(2).map(Number) as [number, number, number];
@@ -46,16 +46,6 @@ function greeting(type: MessageType): Buffer {
     networkNamespace: platform.networkNamespaceCookie(),
     refusal: type === MessageType.refuse ? 'peer-busy' : null,
   });
-}
-
-function spoil(message: Buffer, { name, word: offset, bits }: Field): void {
-  const size = Math.min(bits / 8, 4);
-  const at = offset + size * random.below(bits / 8 / size);
-  const truth = size === 2 ? message.readUInt16LE(at) : message.readInt32LE(at);
-  const field: Field = { structure: 'handshake', name, word: 0, shift: 0, bits: 8 * size };
-  const value = wrongValue(random, field, truth, [1, 2, 3, 9]);
-  if (size === 2) message.writeUInt16LE(value, at);
-  else message.writeInt32LE(value, at);
 }
 
 /** The next message of the victim; null if it closes. */
@@ -91,7 +81,7 @@ async function one(): Promise<void> {
   await once(socket, 'connect');
   const field = random.once(12) ? null : random.pick(fieldsOf('handshake'));
   const message = greeting(field?.name === 'reason' ? MessageType.refuse : MessageType.hello);
-  if (field !== null) spoil(message, field);
+  if (field !== null) spoilMessage(random, message, field);
   socket.write(field === null ? message.subarray(0, 1 + random.below(messageLength - 1)) : message);
   if (looked(field, await answer(socket))) {
     // Welcome: the last step may be spoilt as well.
@@ -101,7 +91,7 @@ async function one(): Promise<void> {
       linked++;
       socket.write(ready);
     } else {
-      spoil(ready, last);
+      spoilMessage(random, ready, last);
       socket.write(ready);
       looked(last, await answer(socket));
     }

@@ -208,6 +208,12 @@ export class HostileLink {
     if (slept || always) this.#platform.ringDoorbell(this.#link.descriptor);
   }
 
+  /** Doorbells beyond number, and bytes that are none. */
+  noise(bytes: Buffer): void {
+    for (let k = 0; k < 16; k++) this.#platform.ringDoorbell(this.#link.descriptor);
+    this.#platform.sendMessage(this.#link.descriptor, bytes);
+  }
+
   // ---- seeing what becomes of it
 
   /** The position up to which the victim has taken records, by its own word. */
