@@ -19,11 +19,28 @@ const requiredConnectBudget = 200;
 const exitBudget = 1000;
 
 let instance: Switch | null = null;
+let tcpip: TcpipProvider | null = null;
 
 /** The switch of this event loop, made at the first call. Nothing is loaded from outside before a socket needs it. */
 export function getSwitch(): Switch {
   instance ??= createSwitch(process.env);
   return instance;
+}
+
+/** The TCP/IP provider below the switch of this event loop. */
+function getTcpip(): TcpipProvider {
+  tcpip ??= createTcpipProvider();
+  return tcpip;
+}
+
+/** What the Winsock face stands on: the same switch, the TCP/IP provider below it, and time. */
+export function winsockServices(): {
+  readonly switch: Switch;
+  readonly tcpip: TcpipProvider;
+  readonly scheduler: Scheduler;
+  now(): number;
+} {
+  return { switch: getSwitch(), tcpip: getTcpip(), scheduler, now: () => performance.now() };
 }
 
 function createSwitch(environment: Readonly<Record<string, string | undefined>>): Switch {
@@ -39,14 +56,17 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     connectBudget: required ? requiredConnectBudget : connectBudget,
     scheduler,
   });
-  const tcpip = createTcpipProvider();
   return new Switch({
-    tcpip,
-    providers: () => [recorder === null ? sharedMemory : recorder.wrap(sharedMemory)],
+    tcpip: getTcpip(),
+    // The net face is not even installed then; the Winsock face works, by TCP/IP alone.
+    providers: () =>
+      environment.SOCKETS_DIRECT === 'off'
+        ? 'off-by-environment'
+        : [recorder === null ? sharedMemory : recorder.wrap(sharedMemory)],
     startReason: () => (sharedMemory.startFailure ?? 'no-provider') as Reason,
     scheduler,
     portReservation,
-    isForeign: (address) => isForeign(tcpip, address),
+    isForeign: (address) => isForeign(getTcpip(), address),
     required,
     trace:
       recorder === null ? null : (step, provider, socket, detail) => recorder.session(step, provider, socket, detail),

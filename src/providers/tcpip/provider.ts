@@ -3,38 +3,66 @@
  * handle with the native functions of Node.js, so nothing here can end up in the switch again.
  */
 
+import { networkInterfaces } from 'node:os';
 import {
   AF_INET,
   AF_INET6,
   BASE_PROTOCOL,
   BIGENDIAN,
+  CF_ACCEPT,
+  CF_DEFER,
+  CF_REJECT,
+  type ConditionFunction,
+  INVALID_SOCKET,
+  type InvalidSocket,
   IPPROTO_TCP,
   type Out,
   type ProviderSocket,
   type QOS,
   SECURITY_PROTOCOL_NONE,
+  SIO_ADDRESS_LIST_QUERY,
+  SO_KEEPALIVE,
   SOCK_STREAM,
   type SOCKADDR,
+  type SOCKET_ADDRESS,
+  type SOCKET_ADDRESS_LIST,
   SOCKET_ERROR,
+  SOL_SOCKET,
+  TCP_NODELAY,
   WINSOCK_VERSION,
+  WSAEAFNOSUPPORT,
+  WSAECONNREFUSED,
   WSAEFAULT,
+  WSAEINVAL,
+  WSAENETDOWN,
+  WSAENOPROTOOPT,
+  WSAENOTSOCK,
   WSAEOPNOTSUPP,
+  WSAEPROTONOSUPPORT,
+  WSAEPROTOTYPE,
+  WSAESOCKTNOSUPPORT,
   WSAEWOULDBLOCK,
   type WSAPROTOCOL_INFO,
+  WSATRY_AGAIN,
   XP1_EXPEDITED_DATA,
   XP1_GRACEFUL_CLOSE,
   XP1_GUARANTEED_DELIVERY,
   XP1_GUARANTEED_ORDER,
   XP1_IFS_HANDLES,
 } from '../../spi/index.js';
+import { AcceptQueue, type Arrival } from './accept-queue.js';
 import { AddressList } from './address-list.js';
 import { toWsaError, UV_EINVAL } from './errno.js';
 import {
+  connectRequestClass,
   type NativeAddress,
   type NativeConnectRequest,
+  type NativeTcp,
+  type NativeTcpConstructor,
   type NativeTcpFunctions,
   type NativeTcpHandle,
   nativeTcp,
+  TCP_SOCKET,
 } from './native.js';
 
 /** A socket of the TCP/IP provider, which is the program's handle itself (WSD-SOC-2). */
@@ -46,15 +74,38 @@ export interface TcpipSocket extends ProviderSocket {
   status: number;
   /** Family of the descriptor, as the program's connect chose it: an IPv6 socket reaches IPv4 by mapped addresses. */
   family: number;
-  /** A listening IPv6 socket that does not take IPv4 connections (`ipv6Only` of `server.listen`). */
+  /** An IPv6 socket that does not take IPv4 connections (`ipv6Only` of `server.listen`). */
   ipv6Only: boolean;
+  /** What waits to be accepted, on a listening socket that WSPSocket made; net keeps its own. */
+  queue: AcceptQueue<TcpipSocket> | null;
+  /** Made by WSPSocket or WSPAccept, not by the program. */
+  owned: boolean;
 }
+
+/** A connection that waits to be accepted. */
+export type TcpipArrival = Arrival<TcpipSocket>;
 
 /** The TCP/IP provider as the switch calls it. Functions are those of the SPI with its errors (WSD-ERR-1). */
 export interface TcpipProvider {
   readonly protocolInfo: WSAPROTOCOL_INFO;
   /** The provider's socket for a handle of the program. The program has made the handle already (WSD-SOC-1). */
   adopt(handle: NativeTcpHandle): TcpipSocket;
+  /**
+   * A socket for a caller that has no handle yet. INVALID_SOCKET with WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT,
+   * WSAEPROTOTYPE, WSAEPROTONOSUPPORT, or WSAENETDOWN where Node.js keeps its native classes to itself.
+   */
+  WSPSocket(af: number, type: number, protocol: number, lpErrno: Out<number>): TcpipSocket | InvalidSocket;
+  /**
+   * The first connection that waits on `s`, of whichever network (WSD-ACC-1). INVALID_SOCKET with WSAEWOULDBLOCK (none),
+   * WSAECONNREFUSED (CF_REJECT; it is reset), WSATRY_AGAIN (CF_DEFER; it stays first), WSAEINVAL (not listening, or a
+   * verdict that is none; it is reset).
+   */
+  WSPAccept(
+    s: TcpipSocket,
+    lpfnCondition: ConditionFunction | null,
+    dwCallbackData: unknown,
+    lpErrno: Out<number>,
+  ): TcpipArrival | InvalidSocket;
   WSPBind(s: TcpipSocket, name: SOCKADDR, namelen: number, lpErrno: Out<number>): number;
   WSPListen(s: TcpipSocket, backlog: number, lpErrno: Out<number>): number;
   /**
@@ -73,6 +124,12 @@ export interface TcpipProvider {
   ): number;
   /** Local address, or null while the socket has none. */
   WSPGetSockName(s: TcpipSocket): SOCKADDR | null;
+  /** Address of the peer, or null while the socket has none. */
+  WSPGetPeerName(s: TcpipSocket): SOCKADDR | null;
+  /** TCP_NODELAY and SO_KEEPALIVE, 0 or 1; WSAENOPROTOOPT for others. */
+  WSPSetSockOpt(s: TcpipSocket, level: number, optname: number, optval: number, lpErrno: Out<number>): number;
+  /** SIO_ADDRESS_LIST_QUERY: the addresses of the family of `s` that the host has been given, loopback not among them. */
+  WSPIoctl(s: TcpipSocket, dwIoControlCode: number, lpvOutBuffer: Out<unknown>, lpErrno: Out<number>): number;
   WSPCloseSocket(s: TcpipSocket, lpErrno: Out<number>): number;
   /** Nothing is kept for the process, so this always succeeds. */
   WSPCleanup(lpErrno: Out<number>): number;
@@ -84,6 +141,12 @@ export interface TcpipProvider {
    */
   addressListVersion(): number;
 }
+
+/** `constants.UV_TCP_IPV6ONLY` of the native binding. */
+const ipv6OnlyFlag = 1;
+/** Seconds until the first probe of SO_KEEPALIVE, as on Windows. */
+const keepAliveDelay = 7200;
+const IPPROTO_UDP = 17;
 
 /** Catalog entry of Windows' own TCP/IP provider, which the documents' switch hands to SAN providers (WSD-INI-3). */
 const protocolInfo: WSAPROTOCOL_INFO = Object.freeze({
@@ -109,27 +172,107 @@ const protocolInfo: WSAPROTOCOL_INFO = Object.freeze({
 
 class Provider implements TcpipProvider {
   readonly protocolInfo = protocolInfo;
+  readonly #TCP: NativeTcpConstructor;
   readonly #native: NativeTcpFunctions;
   readonly #addressList: AddressList;
 
-  constructor(native: NativeTcpFunctions, now: () => number) {
-    this.#native = native;
+  constructor({ TCP, original }: NativeTcp, now: () => number) {
+    this.#TCP = TCP;
+    this.#native = original;
     this.#addressList = new AddressList(now);
   }
 
   adopt(handle: NativeTcpHandle): TcpipSocket {
-    return { spi: 'ProviderSocket', handle, request: null, status: 0, family: AF_INET, ipv6Only: false };
+    return {
+      spi: 'ProviderSocket',
+      handle,
+      request: null,
+      status: 0,
+      family: AF_INET,
+      ipv6Only: false,
+      queue: null,
+      owned: false,
+    };
+  }
+
+  WSPSocket(af: number, type: number, protocol: number, lpErrno: Out<number>): TcpipSocket | InvalidSocket {
+    const request = connectRequestClass();
+    lpErrno.value = request === null ? WSAENETDOWN : socketError(af, type, protocol);
+    if (lpErrno.value !== 0) return INVALID_SOCKET;
+    const s = this.#own(new this.#TCP(TCP_SOCKET), af);
+    s.request = new request!();
+    // As on Windows, where IPV6_V6ONLY is on unless somebody turns it off.
+    s.ipv6Only = af === AF_INET6;
+    return s;
+  }
+
+  #own(handle: NativeTcpHandle, family: number): TcpipSocket {
+    const s = this.adopt(handle);
+    s.family = family;
+    s.owned = true;
+    // A descriptor alone keeps no process running; who waits for it does.
+    handle.unref();
+    return s;
+  }
+
+  WSPAccept(
+    s: TcpipSocket,
+    lpfnCondition: ConditionFunction | null,
+    dwCallbackData: unknown,
+    lpErrno: Out<number>,
+  ): TcpipArrival | InvalidSocket {
+    const fail = (error: number): InvalidSocket => {
+      lpErrno.value = error;
+      return INVALID_SOCKET;
+    };
+    const { queue } = s;
+    if (queue === null) return fail(WSAEINVAL);
+    const arrival = queue.first;
+    if (arrival === null) return fail(WSAEWOULDBLOCK);
+    const { peer, local } = arrival;
+    const verdict =
+      lpfnCondition === null
+        ? CF_ACCEPT
+        : lpfnCondition({ ...peer }, null, null, null, { ...local }, null, { value: 0 }, dwCallbackData);
+    if (verdict === CF_DEFER) return fail(WSATRY_AGAIN);
+    // The condition function may have closed the socket, which has refused everything.
+    if (queue.remove(arrival.socket) === null) return fail(WSAENOTSOCK);
+    lpErrno.value = 0;
+    if (verdict === CF_ACCEPT) return arrival;
+    arrival.refuse();
+    return fail(verdict === CF_REJECT ? WSAECONNREFUSED : WSAEINVAL);
+  }
+
+  /** libuv has accepted a connection: it waits, or is reset if there is no room. */
+  #arrived(queue: AcceptQueue<TcpipSocket>, family: number, status: number, handle: object): void {
+    if (status !== 0) return;
+    const socket = this.#own(handle as NativeTcpHandle, family);
+    const refuse = (): void => {
+      socket.handle.reset();
+    };
+    const local = this.WSPGetSockName(socket);
+    const peer = this.WSPGetPeerName(socket);
+    // Without a name the peer has gone already.
+    if (local === null || peer === null || queue.length >= queue.room) refuse();
+    else queue.add({ socket, local, peer, refuse });
   }
 
   WSPBind(s: TcpipSocket, name: SOCKADDR, _namelen: number, lpErrno: Out<number>): number {
     s.status =
       s.family === AF_INET6
-        ? this.#native.bind6.call(s.handle, forFamily(name, AF_INET6), name.port, 0)
+        ? this.#native.bind6.call(s.handle, forFamily(name, AF_INET6), name.port, s.ipv6Only ? ipv6OnlyFlag : 0)
         : this.#native.bind.call(s.handle, name.address, name.port);
+    // libuv keeps an address in use to itself until somebody asks; Winsock tells at once.
+    if (s.status === 0) s.status = this.#native.getsockname.call(s.handle, {});
     return finish(s, lpErrno);
   }
 
   WSPListen(s: TcpipSocket, backlog: number, lpErrno: Out<number>): number {
+    if (s.owned && s.queue === null) {
+      const queue = new AcceptQueue<TcpipSocket>(Math.max(1, backlog));
+      s.queue = queue;
+      s.handle.onconnection = (status, client) => this.#arrived(queue, s.family, status, client);
+    }
     s.status = this.#native.listen.call(s.handle, backlog);
     return finish(s, lpErrno);
   }
@@ -168,7 +311,37 @@ class Provider implements TcpipProvider {
     return { sa_family: out.family === 'IPv6' ? AF_INET6 : AF_INET, address: out.address, port: out.port };
   }
 
+  WSPGetPeerName(s: TcpipSocket): SOCKADDR | null {
+    const out: NativeAddress = {};
+    s.status = this.#native.getpeername.call(s.handle, out);
+    if (s.status !== 0 || out.address === undefined || out.port === undefined) return null;
+    return { sa_family: out.family === 'IPv6' ? AF_INET6 : AF_INET, address: out.address, port: out.port };
+  }
+
+  WSPSetSockOpt(s: TcpipSocket, level: number, optname: number, optval: number, lpErrno: Out<number>): number {
+    if (level === IPPROTO_TCP && optname === TCP_NODELAY) s.status = s.handle.setNoDelay(optval !== 0);
+    else if (level === SOL_SOCKET && optname === SO_KEEPALIVE) {
+      s.status = s.handle.setKeepAlive(optval !== 0, keepAliveDelay);
+    } else {
+      lpErrno.value = WSAENOPROTOOPT;
+      return SOCKET_ERROR;
+    }
+    return finish(s, lpErrno);
+  }
+
+  WSPIoctl(s: TcpipSocket, dwIoControlCode: number, lpvOutBuffer: Out<unknown>, lpErrno: Out<number>): number {
+    if (dwIoControlCode !== SIO_ADDRESS_LIST_QUERY) {
+      lpErrno.value = WSAEOPNOTSUPP;
+      return SOCKET_ERROR;
+    }
+    const Address = ownAddresses(s.family);
+    lpvOutBuffer.value = { iAddressCount: Address.length, Address } satisfies SOCKET_ADDRESS_LIST;
+    lpErrno.value = 0;
+    return 0;
+  }
+
   WSPCloseSocket(s: TcpipSocket, lpErrno: Out<number>): number {
+    s.queue?.close();
     this.#native.close.call(s.handle);
     s.status = 0;
     lpErrno.value = 0;
@@ -194,6 +367,25 @@ function finish(s: TcpipSocket, lpErrno: Out<number>): number {
   return s.status === 0 ? 0 : SOCKET_ERROR;
 }
 
+/** Why there is no such socket here; 0 if there is. Datagram and raw sockets are those of node:dgram and nobody's. */
+function socketError(af: number, type: number, protocol: number): number {
+  if (af !== AF_INET && af !== AF_INET6) return WSAEAFNOSUPPORT;
+  if (type !== SOCK_STREAM) return WSAESOCKTNOSUPPORT;
+  if (protocol === IPPROTO_TCP || protocol === 0) return 0;
+  return protocol === IPPROTO_UDP ? WSAEPROTOTYPE : WSAEPROTONOSUPPORT;
+}
+
+function ownAddresses(sa_family: number): SOCKET_ADDRESS[] {
+  const wanted = sa_family === AF_INET6 ? 'IPv6' : 'IPv4';
+  const entries = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return entries
+    .filter(({ family, internal }) => family === wanted && !internal)
+    .map(({ address }) => ({
+      lpSockaddr: { sa_family, address, port: 0 },
+      iSockaddrLength: sa_family === AF_INET6 ? 28 : 16,
+    }));
+}
+
 function forFamily(name: SOCKADDR, family: number): string {
   return family === AF_INET6 && name.sa_family === AF_INET ? `::ffff:${name.address}` : name.address;
 }
@@ -202,5 +394,5 @@ function forFamily(name: SOCKADDR, family: number): string {
 export function createTcpipProvider(now = () => performance.now()): TcpipProvider {
   const native = nativeTcp();
   if (native === null) throw new Error('The native TCP handle of Node.js is not available');
-  return new Provider(native.original, now);
+  return new Provider(native, now);
 }
