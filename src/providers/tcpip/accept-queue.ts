@@ -21,7 +21,7 @@ export class AcceptQueue<S> {
   /** Connections that may wait; those beyond it are refused (TCP/IP) or not to be put here (SAN). */
   room: number;
   /** Called after each arrival: FD_ACCEPT. */
-  onarrival: (() => void) | null = null;
+  onarrival: ((arrival: Arrival<S>) => void) | null = null;
 
   constructor(room: number) {
     this.room = room;
@@ -37,7 +37,7 @@ export class AcceptQueue<S> {
 
   add(arrival: Arrival<S>): void {
     this.#arrivals.push(arrival);
-    this.onarrival?.();
+    this.onarrival?.(arrival);
   }
 
   /** Takes the one of that descriptor, wherever it stands. */

@@ -122,6 +122,8 @@ export interface TcpipProvider {
     lpGQOS: QOS | null,
     lpErrno: Out<number>,
   ): number;
+  /** Before WSPConnect, on a socket of WSPSocket: who is told of its outcome. */
+  expectConnect(s: TcpipSocket, completed: (wsaError: number) => void): void;
   /** Local address, or null while the socket has none. */
   WSPGetSockName(s: TcpipSocket): SOCKADDR | null;
   /** Address of the peer, or null while the socket has none. */
@@ -175,6 +177,7 @@ class Provider implements TcpipProvider {
   readonly #TCP: NativeTcpConstructor;
   readonly #native: NativeTcpFunctions;
   readonly #addressList: AddressList;
+  #requests: (new () => NativeConnectRequest) | null = null;
 
   constructor({ TCP, original }: NativeTcp, now: () => number) {
     this.#TCP = TCP;
@@ -196,11 +199,10 @@ class Provider implements TcpipProvider {
   }
 
   WSPSocket(af: number, type: number, protocol: number, lpErrno: Out<number>): TcpipSocket | InvalidSocket {
-    const request = connectRequestClass();
-    lpErrno.value = request === null ? WSAENETDOWN : socketError(af, type, protocol);
+    this.#requests ??= connectRequestClass();
+    lpErrno.value = this.#requests === null ? WSAENETDOWN : socketError(af, type, protocol);
     if (lpErrno.value !== 0) return INVALID_SOCKET;
     const s = this.#own(new this.#TCP(TCP_SOCKET), af);
-    s.request = new request!();
     // As on Windows, where IPV6_V6ONLY is on unless somebody turns it off.
     s.ipv6Only = af === AF_INET6;
     return s;
@@ -302,6 +304,12 @@ class Provider implements TcpipProvider {
       : this.#native.connect.call(s.handle, s.request, name.address, name.port);
     lpErrno.value = s.status === 0 ? WSAEWOULDBLOCK : toWsaError(s.status);
     return SOCKET_ERROR;
+  }
+
+  expectConnect(s: TcpipSocket, completed: (wsaError: number) => void): void {
+    // A request of Node's serves one connect only.
+    s.request = new this.#requests!();
+    s.request.oncomplete = (status) => completed(toWsaError(status));
   }
 
   WSPGetSockName(s: TcpipSocket): SOCKADDR | null {
