@@ -97,7 +97,7 @@ for (const provider of carriers) {
       for (const { result, error } of closes) assert.deepEqual([result, error], [0, '']);
       if (provider === 'tcpip') return;
       // The last message was sent before the companion was closed.
-    await closesocket(far);
+      await closesocket(far);
       await until(() => client.sanNames().includes('WSPCloseSocket'), 'the companion is closed');
       const names = client.sanNames();
       assert.ok(names.lastIndexOf('WSPSend') < names.lastIndexOf('WSPCloseSocket'));
