@@ -7,7 +7,7 @@ import type { Reason } from './diagnostics/reasons.js';
 import { Recorder } from './diagnostics/recorder.js';
 import { loadPlatform } from './platform/index.js';
 import { SharedMemoryProvider } from './providers/shared-memory/provider.js';
-import { createTcpipProvider, type TcpipProvider } from './providers/tcpip/index.js';
+import { createTcpipProvider, type TcpipProvider, type TcpipServiceProvider } from './providers/tcpip/index.js';
 import type { SOCKADDR } from './spi/index.js';
 import { type PortReservation, type Scheduler, Switch } from './switch/index.js';
 
@@ -19,7 +19,7 @@ const requiredConnectBudget = 200;
 const exitBudget = 1000;
 
 let instance: Switch | null = null;
-let tcpip: TcpipProvider | null = null;
+let tcpip: TcpipServiceProvider | null = null;
 
 /** The switch of this event loop, made at the first call. Nothing is loaded from outside before a socket needs it. */
 export function getSwitch(): Switch {
@@ -28,7 +28,7 @@ export function getSwitch(): Switch {
 }
 
 /** The TCP/IP provider below the switch of this event loop. */
-function getTcpip(): TcpipProvider {
+function getTcpip(): TcpipServiceProvider {
   tcpip ??= createTcpipProvider();
   return tcpip;
 }
@@ -36,7 +36,7 @@ function getTcpip(): TcpipProvider {
 /** What the Winsock face stands on: the same switch, the TCP/IP provider below it, and time. */
 export function winsockServices(): {
   readonly switch: Switch;
-  readonly tcpip: TcpipProvider;
+  readonly tcpip: TcpipServiceProvider;
   readonly scheduler: Scheduler;
   now(): number;
 } {

@@ -4,7 +4,7 @@
  */
 
 import type { Reason } from '../diagnostics/reasons.js';
-import { type TcpipSocket, toWsaError } from '../providers/tcpip/index.js';
+import { type TcpipDescriptor, toWsaError } from '../providers/tcpip/index.js';
 import { type SOCKADDR, WSAEWOULDBLOCK } from '../spi/index.js';
 import type { ConnectHandler, SanConnection, SwitchSocket } from '../switch/index.js';
 import { WSAError } from './error.js';
@@ -16,7 +16,7 @@ export type ConnectOutcome = SanConnection | 'tcpip' | 'cancelled' | number;
 
 export class Connecting implements ConnectHandler {
   readonly #host: Host;
-  readonly #descriptor: TcpipSocket;
+  readonly #descriptor: TcpipDescriptor;
   readonly #san: SwitchSocket;
   readonly #remote: SOCKADDR;
   readonly #nonBlocking: boolean;
@@ -25,7 +25,7 @@ export class Connecting implements ConnectHandler {
 
   constructor(
     host: Host,
-    descriptor: TcpipSocket,
+    descriptor: TcpipDescriptor,
     san: SwitchSocket,
     remote: SOCKADDR,
     nonBlocking: boolean,

@@ -32,7 +32,7 @@ export function createFace(makeHost: () => Host): Face {
     WSACleanup: () => startup.cleanup(),
     socket: (af, type, protocol) => SocketRecord.create(startup, 'socket', af, type, protocol),
     WSASocket: (af, type, protocol, _lpProtocolInfo = null, g = 0, dwFlags = WSA_FLAG_OVERLAPPED) => {
-      startup.require('WSASocket');
+      startup.started('WSASocket');
       if (g !== 0 || (dwFlags & ~WSA_FLAG_OVERLAPPED) !== 0) throw new WSAError(WSAEINVAL, 'WSASocket');
       return SocketRecord.create(startup, 'WSASocket', af, type, protocol);
     },

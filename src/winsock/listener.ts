@@ -3,7 +3,7 @@
  * the accepts of the program (WSD-ACC-1, WSD-ACC-3, WSD-ACC-35).
  */
 
-import type { TcpipArrival, TcpipSocket } from '../providers/tcpip/index.js';
+import type { TcpipArrival, TcpipDescriptor } from '../providers/tcpip/index.js';
 import { toWsaError } from '../providers/tcpip/index.js';
 import {
   CF_ACCEPT,
@@ -29,7 +29,7 @@ import { TcpStream } from './tcp-stream.js';
 
 /** What an accept gets: the TCP/IP descriptor of the new socket, and what carries it. */
 export interface Accepted {
-  readonly descriptor: TcpipSocket;
+  readonly descriptor: TcpipDescriptor;
   readonly stream: Stream;
   /** Of `Host.now`: when the connection was established. */
   readonly since: number;
@@ -92,7 +92,7 @@ export class Listener implements AcceptHandler {
   /** The program is being asked, so it must not accept or close here (WSAEINPROGRESS). */
   asking = false;
   readonly #host: Host;
-  readonly #tcpip: TcpipSocket;
+  readonly #tcpip: TcpipDescriptor;
   readonly #san: SwitchSocket;
   /** SO_CONDITIONAL_ACCEPT. */
   readonly #conditional: boolean;
@@ -101,9 +101,9 @@ export class Listener implements AcceptHandler {
   /** SAN requests that are accepted and not negotiated yet, by caller, with the call whose condition said yes. */
   readonly #negotiating = new Map<string, AcceptCall | null>();
   /** Those that are negotiated and wait, by descriptor. */
-  readonly #sanArrivals = new Map<TcpipSocket, SanArrival>();
+  readonly #sanArrivals = new Map<TcpipDescriptor, SanArrival>();
   /** When each arrival came. */
-  readonly #since = new WeakMap<TcpipSocket, number>();
+  readonly #since = new WeakMap<TcpipDescriptor, number>();
   /** A request waits at a SAN provider for another WSPAccept. */
   #deferred = false;
   /** Caller of the request that the program itself has deferred: nobody but the program decides on it. */
@@ -111,7 +111,7 @@ export class Listener implements AcceptHandler {
   #closed = false;
   readonly #errno: Out<number> = { value: 0 };
 
-  constructor(host: Host, tcpip: TcpipSocket, san: SwitchSocket, conditional: boolean) {
+  constructor(host: Host, tcpip: TcpipDescriptor, san: SwitchSocket, conditional: boolean) {
     this.#host = host;
     this.#tcpip = tcpip;
     this.#san = san;

@@ -22,14 +22,15 @@ export class Pending<T> {
   readonly #signal: AbortSignal | undefined;
   readonly #onabort = (): void => {
     const { reason } = this.#signal!;
-    this.#cancel();
+    // First, because undoing the call may make it fail with what that does to it.
     this.fail(new WSAError(WSA_OPERATION_ABORTED, this.#syscall, reason));
+    this.#cancel();
   };
   readonly #cancel: () => void;
   #resolve!: (value: T) => void;
   #reject!: (error: unknown) => void;
 
-  /** `cancel` undoes the call when the signal fires; the promise is rejected after it. */
+  /** `cancel` undoes the call when the signal fires. */
   constructor(syscall: string, signal: AbortSignal | undefined, cancel: () => void) {
     this.#syscall = syscall;
     this.#signal = signal;

@@ -1,7 +1,7 @@
 /** The program's socket, opaque, and the record behind it, which is the same whoever carries the connection (WSD-SOC-12). */
 
 import type { Reason } from '../diagnostics/reasons.js';
-import type { TcpipSocket } from '../providers/tcpip/index.js';
+import type { TcpipDescriptor } from '../providers/tcpip/index.js';
 import {
   AF_INET6,
   INVALID_SOCKET,
@@ -37,7 +37,7 @@ export class SOCKET {
   static reveal(s: SOCKET, syscall: string): SocketRecord {
     if (typeof s !== 'object' || s === null || !(#record in s)) throw new WSAError(WSAENOTSOCK, syscall);
     const record = s.#record;
-    record.startup.require(syscall);
+    record.startup.started(syscall);
     if (record.closed) throw new WSAError(WSAENOTSOCK, syscall);
     return record;
   }
@@ -55,7 +55,7 @@ export class SocketRecord implements Abandonable {
   readonly host: Host;
   readonly family: number;
   /** The TCP/IP provider's socket. */
-  descriptor: TcpipSocket;
+  descriptor: TcpipDescriptor;
   /** Null for accepted sockets, which neither listen nor connect. */
   readonly san: SwitchSocket | null;
   /** Caches, filled at bind, accept and connect (WSD-SOC-25). */
@@ -80,7 +80,7 @@ export class SocketRecord implements Abandonable {
   closed = false;
   readonly #errno: Out<number> = { value: 0 };
 
-  constructor(startup: Startup, host: Host, descriptor: TcpipSocket, san: SwitchSocket | null) {
+  constructor(startup: Startup, host: Host, descriptor: TcpipDescriptor, san: SwitchSocket | null) {
     this.startup = startup;
     this.host = host;
     this.family = descriptor.family;
@@ -91,7 +91,7 @@ export class SocketRecord implements Abandonable {
 
   /** WSD-SOC-1: the TCP/IP provider's socket, and the switch's record of it; nothing else. */
   static create(startup: Startup, syscall: string, af: number, type: number, protocol: number): SOCKET {
-    const host = startup.require(syscall);
+    const host = startup.started(syscall);
     const errno: Out<number> = { value: 0 };
     const descriptor = host.tcpip.WSPSocket(af, type, protocol, errno);
     if (descriptor === INVALID_SOCKET) throw new WSAError(errno.value, syscall);

@@ -18,6 +18,9 @@ export interface Abandonable {
   abandon(): void;
 }
 
+/** Milliseconds between two attempts to clean up. */
+const cleanupPeriod = 100;
+
 export class Startup {
   /** Open sockets. */
   readonly sockets = new Set<Abandonable>();
@@ -46,14 +49,20 @@ export class Startup {
 
   /** The last one closes all sockets and cleans up every provider (WSD-CLS-21). */
   cleanup(): void {
-    const host = this.require('WSACleanup');
+    const host = this.started('WSACleanup');
     if (--this.#count > 0) return;
     for (const socket of [...this.sockets]) socket.abandon();
-    host.switch.cleanup();
+    this.#cleanUp(host);
+  }
+
+  /** The switch waits for connections that still deliver what was sent before their sockets were closed (WSD-CLS-5). */
+  #cleanUp(host: Host): void {
+    if (this.#count > 0 || host.switch.cleanup()) return;
+    host.scheduler.later(() => this.#cleanUp(host), cleanupPeriod);
   }
 
   /** Throws WSANOTINITIALISED for a call before WSAStartup or after the last WSACleanup. */
-  require(syscall: string): Host {
+  started(syscall: string): Host {
     if (this.#host === null || this.#count === 0) throw new WSAError(WSANOTINITIALISED, syscall);
     return this.#host;
   }

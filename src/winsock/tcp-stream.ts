@@ -1,7 +1,7 @@
 /** A connection that TCP/IP carries: the public net.Socket over the native handle, which the hooks of net never see. */
 
 import net from 'node:net';
-import { type TcpipProvider, type TcpipSocket, toWsaError } from '../providers/tcpip/index.js';
+import { type TcpipDescriptor, type TcpipServiceProvider, toWsaError } from '../providers/tcpip/index.js';
 import { type SOCKADDR, WSAECONNRESET, WSAESHUTDOWN } from '../spi/index.js';
 import type { ConnectionEvents } from '../switch/index.js';
 import type { Stream } from './stream.js';
@@ -22,7 +22,7 @@ export class TcpStream implements Stream {
   readonly #socket: net.Socket;
 
   /** The handle is the stream's from now on. */
-  constructor(tcpip: TcpipProvider, s: TcpipSocket) {
+  constructor(tcpip: TcpipServiceProvider, s: TcpipDescriptor) {
     this.localAddress = tcpip.WSPGetSockName(s) ?? nowhere;
     this.peerAddress = tcpip.WSPGetPeerName(s) ?? nowhere;
     // `manualStart`: nothing is read before somebody waits for it.

@@ -144,6 +144,10 @@ export class Transfer implements ConnectionEvents {
   #lose(wsaError: number): void {
     if (this.error !== 0) return;
     this.error = wsaError;
+    this.#settleLoss(wsaError);
+  }
+
+  #settleLoss(wsaError: number): void {
     for (const { pending } of this.#receivers.splice(0)) {
       if (this.#ended) pending.resolve(0);
       else pending.reject(wsaError);
@@ -155,8 +159,11 @@ export class Transfer implements ConnectionEvents {
 
   /** Ends the connection at once, and everything that waits on it. */
   #abort(wsaError: number): void {
+    const first = this.error === 0;
+    // Before the carrier says what resetting means to it.
+    if (first) this.error = wsaError;
     this.#stream.reset();
-    this.#lose(wsaError);
+    if (first) this.#settleLoss(wsaError);
   }
 
   // ---- sending
@@ -260,8 +267,7 @@ export class Transfer implements ConnectionEvents {
     this.#closed = true;
     for (const { pending } of this.#receivers.splice(0)) pending.reject(WSA_OPERATION_ABORTED);
     if (this.#storedBytes > 0) {
-      this.#stream.reset();
-      this.#lose(WSAECONNABORTED);
+      this.#abort(WSAECONNABORTED);
     } else {
       this.#sendShut = true;
       this.#whenDrained(() => this.#stream.close());

@@ -5,8 +5,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { inspect } from 'node:util';
 import { SharedMemoryProvider } from '../../src/providers/shared-memory/provider.js';
-import { createTcpipProvider, type TcpipProvider } from '../../src/providers/tcpip/index.js';
+import { createTcpipProvider, type TcpipServiceProvider } from '../../src/providers/tcpip/index.js';
 import {
   AF_INET,
   errorName,
@@ -66,8 +67,10 @@ const tcpipNames = [
   'WSPCleanup',
   'WSPCloseSocket',
   'adopt',
+  'isOwnAddress',
+  'addressListVersion',
   'expectConnect',
-] as const satisfies readonly (keyof TcpipProvider)[];
+] as const satisfies readonly (keyof TcpipServiceProvider)[];
 
 /** Time of a side: that of Node.js, but timers run when the test says so. */
 export class ManualTimers {
@@ -128,9 +131,10 @@ export class Side {
       now: () => performance.now() * 1000,
       random: () => 0,
       connectBudget: options.connectBudget ?? 5000,
+      scheduler,
     });
     const shared = new Switch({
-      tcpip: tcpip as unknown as TcpipProvider,
+      tcpip: tcpip as unknown as TcpipServiceProvider,
       providers: () => (carrier === 'tcpip' ? 'no-provider' : [this.#observed(provider)]),
       startReason: () => 'no-provider',
       scheduler,
@@ -142,7 +146,7 @@ export class Side {
     });
     this.face = createFace(() => ({
       switch: shared,
-      tcpip: tcpip as unknown as TcpipProvider,
+      tcpip: tcpip as unknown as TcpipServiceProvider,
       scheduler:
         options.timers === undefined
           ? scheduler
@@ -258,7 +262,7 @@ export async function connected(
 /** Fails unless the promise is rejected with that Winsock error; gives it back. */
 export async function fails(promise: Promise<unknown>, code: string): Promise<WSAError> {
   const error = await promise.then(
-    (value) => assert.fail(`resolved with ${String(value)}`),
+    (value) => assert.fail(`resolved with ${inspect(value)}`),
     (reason: unknown) => reason,
   );
   assert.ok(error instanceof WSAError, String(error));

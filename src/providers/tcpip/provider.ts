@@ -52,7 +52,7 @@ import {
 } from '../../spi/index.js';
 import { AcceptQueue, type Arrival } from './accept-queue.js';
 import { AddressList } from './address-list.js';
-import { toWsaError, UV_EINVAL } from './errno.js';
+import { toWsaError, UV_ECONNABORTED, UV_EINVAL } from './errno.js';
 import {
   connectRequestClass,
   type NativeAddress,
@@ -76,36 +76,22 @@ export interface TcpipSocket extends ProviderSocket {
   family: number;
   /** An IPv6 socket that does not take IPv4 connections (`ipv6Only` of `server.listen`). */
   ipv6Only: boolean;
-  /** What waits to be accepted, on a listening socket that WSPSocket made; net keeps its own. */
-  queue: AcceptQueue<TcpipSocket> | null;
-  /** Made by WSPSocket or WSPAccept, not by the program. */
-  owned: boolean;
+}
+
+/** A socket that WSPSocket or WSPAccept has made: the descriptor of a Winsock program. */
+export interface TcpipDescriptor extends TcpipSocket {
+  /** What waits to be accepted, on a listening socket; net keeps its own. */
+  queue: AcceptQueue<TcpipDescriptor> | null;
 }
 
 /** A connection that waits to be accepted. */
-export type TcpipArrival = Arrival<TcpipSocket>;
+export type TcpipArrival = Arrival<TcpipDescriptor>;
 
 /** The TCP/IP provider as the switch calls it. Functions are those of the SPI with its errors (WSD-ERR-1). */
 export interface TcpipProvider {
   readonly protocolInfo: WSAPROTOCOL_INFO;
   /** The provider's socket for a handle of the program. The program has made the handle already (WSD-SOC-1). */
   adopt(handle: NativeTcpHandle): TcpipSocket;
-  /**
-   * A socket for a caller that has no handle yet. INVALID_SOCKET with WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT,
-   * WSAEPROTOTYPE, WSAEPROTONOSUPPORT, or WSAENETDOWN where Node.js keeps its native classes to itself.
-   */
-  WSPSocket(af: number, type: number, protocol: number, lpErrno: Out<number>): TcpipSocket | InvalidSocket;
-  /**
-   * The first connection that waits on `s`, of whichever network (WSD-ACC-1). INVALID_SOCKET with WSAEWOULDBLOCK (none),
-   * WSAECONNREFUSED (CF_REJECT; it is reset), WSATRY_AGAIN (CF_DEFER; it stays first), WSAEINVAL (not listening, or a
-   * verdict that is none; it is reset).
-   */
-  WSPAccept(
-    s: TcpipSocket,
-    lpfnCondition: ConditionFunction | null,
-    dwCallbackData: unknown,
-    lpErrno: Out<number>,
-  ): TcpipArrival | InvalidSocket;
   WSPBind(s: TcpipSocket, name: SOCKADDR, namelen: number, lpErrno: Out<number>): number;
   WSPListen(s: TcpipSocket, backlog: number, lpErrno: Out<number>): number;
   /**
@@ -122,16 +108,8 @@ export interface TcpipProvider {
     lpGQOS: QOS | null,
     lpErrno: Out<number>,
   ): number;
-  /** Before WSPConnect, on a socket of WSPSocket: who is told of its outcome. */
-  expectConnect(s: TcpipSocket, completed: (wsaError: number) => void): void;
   /** Local address, or null while the socket has none. */
   WSPGetSockName(s: TcpipSocket): SOCKADDR | null;
-  /** Address of the peer, or null while the socket has none. */
-  WSPGetPeerName(s: TcpipSocket): SOCKADDR | null;
-  /** TCP_NODELAY and SO_KEEPALIVE, 0 or 1; WSAENOPROTOOPT for others. */
-  WSPSetSockOpt(s: TcpipSocket, level: number, optname: number, optval: number, lpErrno: Out<number>): number;
-  /** SIO_ADDRESS_LIST_QUERY: the addresses of the family of `s` that the host has been given, loopback not among them. */
-  WSPIoctl(s: TcpipSocket, dwIoControlCode: number, lpvOutBuffer: Out<unknown>, lpErrno: Out<number>): number;
   WSPCloseSocket(s: TcpipSocket, lpErrno: Out<number>): number;
   /** Nothing is kept for the process, so this always succeeds. */
   WSPCleanup(lpErrno: Out<number>): number;
@@ -142,6 +120,34 @@ export interface TcpipProvider {
    * may show a second late.
    */
   addressListVersion(): number;
+}
+
+/** The whole of TCP/IP, for programs that have no sockets of net: what the Winsock face stands on. */
+export interface TcpipServiceProvider extends TcpipProvider {
+  /**
+   * A socket for a caller that has no handle yet. INVALID_SOCKET with WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT,
+   * WSAEPROTOTYPE, WSAEPROTONOSUPPORT, or WSAENETDOWN where Node.js keeps its native classes to itself.
+   */
+  WSPSocket(af: number, type: number, protocol: number, lpErrno: Out<number>): TcpipDescriptor | InvalidSocket;
+  /**
+   * The first connection that waits on `s`, of whichever network (WSD-ACC-1). INVALID_SOCKET with WSAEWOULDBLOCK (none),
+   * WSAECONNREFUSED (CF_REJECT; it is reset), WSATRY_AGAIN (CF_DEFER; it stays first), WSAEINVAL (not listening, or a
+   * verdict that is none; it is reset).
+   */
+  WSPAccept(
+    s: TcpipDescriptor,
+    lpfnCondition: ConditionFunction | null,
+    dwCallbackData: unknown,
+    lpErrno: Out<number>,
+  ): TcpipArrival | InvalidSocket;
+  /** Before WSPConnect, on a socket of WSPSocket: who is told of its outcome. */
+  expectConnect(s: TcpipDescriptor, completed: (wsaError: number) => void): void;
+  /** Address of the peer, or null while the socket has none. */
+  WSPGetPeerName(s: TcpipDescriptor): SOCKADDR | null;
+  /** TCP_NODELAY and SO_KEEPALIVE, 0 or 1; WSAENOPROTOOPT for others. */
+  WSPSetSockOpt(s: TcpipDescriptor, level: number, optname: number, optval: number, lpErrno: Out<number>): number;
+  /** SIO_ADDRESS_LIST_QUERY: the addresses of the family of `s` that the host has been given, loopback not among them. */
+  WSPIoctl(s: TcpipDescriptor, dwIoControlCode: number, lpvOutBuffer: Out<unknown>, lpErrno: Out<number>): number;
 }
 
 /** `constants.UV_TCP_IPV6ONLY` of the native binding. */
@@ -172,7 +178,7 @@ const protocolInfo: WSAPROTOCOL_INFO = Object.freeze({
   szProtocol: 'TCP/IP',
 });
 
-class Provider implements TcpipProvider {
+class Provider implements TcpipServiceProvider {
   readonly protocolInfo = protocolInfo;
   readonly #TCP: NativeTcpConstructor;
   readonly #native: NativeTcpFunctions;
@@ -186,19 +192,10 @@ class Provider implements TcpipProvider {
   }
 
   adopt(handle: NativeTcpHandle): TcpipSocket {
-    return {
-      spi: 'ProviderSocket',
-      handle,
-      request: null,
-      status: 0,
-      family: AF_INET,
-      ipv6Only: false,
-      queue: null,
-      owned: false,
-    };
+    return { spi: 'ProviderSocket', handle, request: null, status: 0, family: AF_INET, ipv6Only: false };
   }
 
-  WSPSocket(af: number, type: number, protocol: number, lpErrno: Out<number>): TcpipSocket | InvalidSocket {
+  WSPSocket(af: number, type: number, protocol: number, lpErrno: Out<number>): TcpipDescriptor | InvalidSocket {
     this.#requests ??= connectRequestClass();
     lpErrno.value = this.#requests === null ? WSAENETDOWN : socketError(af, type, protocol);
     if (lpErrno.value !== 0) return INVALID_SOCKET;
@@ -208,17 +205,15 @@ class Provider implements TcpipProvider {
     return s;
   }
 
-  #own(handle: NativeTcpHandle, family: number): TcpipSocket {
-    const s = this.adopt(handle);
-    s.family = family;
-    s.owned = true;
+  #own(handle: NativeTcpHandle, family: number): TcpipDescriptor {
+    const s: TcpipDescriptor = { ...this.adopt(handle), family, queue: null };
     // A descriptor alone keeps no process running; who waits for it does.
     handle.unref();
     return s;
   }
 
   WSPAccept(
-    s: TcpipSocket,
+    s: TcpipDescriptor,
     lpfnCondition: ConditionFunction | null,
     dwCallbackData: unknown,
     lpErrno: Out<number>,
@@ -246,7 +241,7 @@ class Provider implements TcpipProvider {
   }
 
   /** libuv has accepted a connection: it waits, or is reset if there is no room. */
-  #arrived(queue: AcceptQueue<TcpipSocket>, family: number, status: number, handle: object): void {
+  #arrived(queue: AcceptQueue<TcpipDescriptor>, family: number, status: number, handle: object): void {
     if (status !== 0) return;
     const socket = this.#own(handle as NativeTcpHandle, family);
     const refuse = (): void => {
@@ -270,13 +265,20 @@ class Provider implements TcpipProvider {
   }
 
   WSPListen(s: TcpipSocket, backlog: number, lpErrno: Out<number>): number {
-    if (s.owned && s.queue === null) {
-      const queue = new AcceptQueue<TcpipSocket>(Math.max(1, backlog));
+    if (isDescriptor(s) && s.queue === null) {
+      const queue = new AcceptQueue<TcpipDescriptor>(Math.max(1, backlog));
       s.queue = queue;
       s.handle.onconnection = (status, client) => this.#arrived(queue, s.family, status, client);
     }
     s.status = this.#native.listen.call(s.handle, backlog);
     return finish(s, lpErrno);
+  }
+
+  #connect(s: TcpipSocket, request: NativeConnectRequest, name: SOCKADDR): number {
+    const wide = s.family === AF_INET6 || name.sa_family === AF_INET6;
+    return wide
+      ? this.#native.connect6.call(s.handle, request, forFamily(name, AF_INET6), name.port)
+      : this.#native.connect.call(s.handle, request, name.address, name.port);
   }
 
   WSPConnect(
@@ -298,15 +300,14 @@ class Provider implements TcpipProvider {
       lpErrno.value = WSAEFAULT;
       return SOCKET_ERROR;
     }
-    const wide = s.family === AF_INET6 || name.sa_family === AF_INET6;
-    s.status = wide
-      ? this.#native.connect6.call(s.handle, s.request, forFamily(name, AF_INET6), name.port)
-      : this.#native.connect.call(s.handle, s.request, name.address, name.port);
+    s.status = this.#connect(s, s.request, name);
+    // Linux says so once if an earlier connect of the descriptor has failed.
+    if (s.status === UV_ECONNABORTED) s.status = this.#connect(s, s.request, name);
     lpErrno.value = s.status === 0 ? WSAEWOULDBLOCK : toWsaError(s.status);
     return SOCKET_ERROR;
   }
 
-  expectConnect(s: TcpipSocket, completed: (wsaError: number) => void): void {
+  expectConnect(s: TcpipDescriptor, completed: (wsaError: number) => void): void {
     // A request of Node's serves one connect only.
     s.request = new this.#requests!();
     s.request.oncomplete = (status) => completed(toWsaError(status));
@@ -349,7 +350,7 @@ class Provider implements TcpipProvider {
   }
 
   WSPCloseSocket(s: TcpipSocket, lpErrno: Out<number>): number {
-    s.queue?.close();
+    if (isDescriptor(s)) s.queue?.close();
     this.#native.close.call(s.handle);
     s.status = 0;
     lpErrno.value = 0;
@@ -368,6 +369,10 @@ class Provider implements TcpipProvider {
   addressListVersion(): number {
     return this.#addressList.version;
   }
+}
+
+function isDescriptor(s: TcpipSocket): s is TcpipDescriptor {
+  return 'queue' in s;
 }
 
 function finish(s: TcpipSocket, lpErrno: Out<number>): number {
@@ -399,7 +404,7 @@ function forFamily(name: SOCKADDR, family: number): string {
 }
 
 /** The TCP/IP provider. `now`: milliseconds, monotonic. Throws where the runtime has no native TCP handle: `nativeTcp()` tells before. */
-export function createTcpipProvider(now = () => performance.now()): TcpipProvider {
+export function createTcpipProvider(now = () => performance.now()): TcpipServiceProvider {
   const native = nativeTcp();
   if (native === null) throw new Error('The native TCP handle of Node.js is not available');
   return new Provider(native, now);
