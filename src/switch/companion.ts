@@ -9,6 +9,7 @@ import {
   SOCK_STREAM,
   type SOCKADDR,
   WSA_FLAG_OVERLAPPED,
+  WSAEINVAL,
   WSAENOPROTOOPT,
   type WSPPROC_TABLE,
 } from '../spi/index.js';
@@ -40,7 +41,13 @@ export function makeCompanion(
   const { table } = carrier.provider;
   const socket = table.WSPSocket(local.sa_family, SOCK_STREAM, IPPROTO_TCP, null, 0, WSA_FLAG_OVERLAPPED, lpErrno);
   const handle = services.upcalls.takeCreated();
-  if (socket === INVALID_SOCKET || handle === null) return null;
+  if (socket === INVALID_SOCKET) return null;
+  // A socket for which the provider has asked no handle cannot be heard of (WSD-THR-7).
+  if (handle === null) {
+    table.WSPCloseSocket(socket, lpErrno);
+    lpErrno.value = WSAEINVAL;
+    return null;
+  }
   if (
     table.WSPBind(socket, local, nameLength(local), lpErrno) !== 0 ||
     !options.every((option) => setOption(table, socket, option, lpErrno))

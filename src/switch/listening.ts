@@ -109,8 +109,9 @@ export class SanListener {
     );
     const handle = this.#services.upcalls.takeCreated();
     const error = accepted === INVALID_SOCKET ? this.#errno.value : 0;
-    if (!question.answeredFor(error)) {
-      // A provider that does not ask, or does not heed the answer, cannot be trusted with the connection (DESIGN: 6).
+    if (!question.answeredFor(error) || (error === 0 && handle === null)) {
+      // A provider that does not ask, or does not heed the answer, cannot be trusted with the connection (DESIGN: 6). One
+      // that asks for no handle cannot tell of it (WSD-THR-7).
       this.#services.count('provider-error');
       if (accepted !== INVALID_SOCKET) table.WSPCloseSocket(accepted, this.#errno);
       return;
@@ -134,6 +135,7 @@ export class SanListener {
       failed: () => {
         this.#negotiating.delete(connection);
         this.#services.count('negotiation-failed');
+        this.#handler.lost?.(connection.peerAddress);
       },
     });
   }

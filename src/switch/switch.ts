@@ -89,12 +89,16 @@ export class Switch {
   #refreshRoutes({ carriers, routes, upcalls }: Services): void {
     const version = this.#options.tcpip.addressListVersion();
     if (version === this.#addressListVersion) return;
-    this.#addressListVersion = version;
+    let answered = true;
     routes.clear();
     for (const carrier of carriers) {
-      routes.add(carrier, queryAddresses(carrier.provider.table, carrier.errno) ?? []);
+      const addresses = queryAddresses(carrier.provider.table, carrier.errno);
       upcalls.takeCreated();
+      if (addresses === null) answered = false;
+      else routes.add(carrier, addresses);
     }
+    // Who could not answer serves nothing, and is asked again next time.
+    if (answered) this.#addressListVersion = version;
   }
 
   /**

@@ -12,11 +12,12 @@ import {
   type InvalidSocket,
   type ProviderSocket,
   WSAECONNREFUSED,
+  WSAECONNRESET,
   WSAEMFILE,
   WSATRY_AGAIN,
 } from '../../src/spi/index.js';
 import { Bench, clientAddress, serverAddress } from './stage.js';
-import { at } from './support.js';
+import { at, type Listening } from './support.js';
 
 /** Lets the verdicts of the switch be seen. */
 function verdicts(bench: Bench): number[] {
@@ -71,6 +72,7 @@ test('WSD-ACC-9 the condition function answers CF_ACCEPT or CF_REJECT as the pro
     assert.deepEqual(asked, [[local, at(serverAddress, 7000)]]);
     assert.equal(outcome.failedWith, failedWith);
     assert.equal(listening.accepted.length, verdict === CF_ACCEPT ? 1 : 0);
+    assert.ok(!bench.server.decisions.includes('provider-error'), 'the provider has asked as it must');
   }
 });
 
@@ -183,6 +185,26 @@ test('WSD-ACC-10 a request that was deferred and withdrawn is not accepted any m
   assert.ok(next.connection !== null, 'and the listener goes on');
 });
 
+test('WSD-ACC-10 only what was deferred is asked about again, once, and not from inside the question [simulated]', () => {
+  const bench = new Bench();
+  const { log } = bench.server;
+  const listening: Listening = bench.server.listen(bench.name, () => {
+    listening.socket.acceptDeferred();
+    return CF_DEFER;
+  });
+  listening.socket.acceptDeferred();
+  assert.equal(log.of('WSPAccept').length, 0, 'there was nothing');
+  bench.connect();
+  bench.stage.pass(5);
+  assert.equal(log.of('WSPAccept').length, 1);
+  listening.socket.acceptDeferred();
+  assert.equal(log.of('WSPAccept').length, 2);
+  listening.socket.close();
+  listening.socket.acceptDeferred();
+  bench.stage.settle();
+  assert.equal(log.of('WSPAccept').length, 2, 'nor after the listener is closed');
+});
+
 // ---- providers that do not ask as they must
 
 /** What becomes of a connect if WSPAccept of the server's provider asks like this. */
@@ -252,9 +274,57 @@ test('WSD-ACC-9 a provider that accepts what was rejected, or refuses what was a
   bench.stage.settle();
   assert.equal(listening.accepted.length, 0);
   assert.ok(bench.server.decisions.includes('provider-error'));
-  const refusing = asking((_call, condition) => {
+  for (const error of [WSAECONNREFUSED, WSATRY_AGAIN]) {
+    const refusing = asking((_call, condition) => {
+      ask(condition);
+      return error;
+    });
+    assert.ok(refusing.bench.server.decisions.includes('provider-error'), `${error}`);
+  }
+});
+
+test('WSD-ACC-8 a provider that refuses or defers without asking, or asks twice before it fails, is not believed [simulated]', () => {
+  for (const error of [WSAECONNREFUSED, WSATRY_AGAIN]) {
+    assert.ok(asking(() => error).bench.server.decisions.includes('provider-error'), `${error}`);
+  }
+  const twice = asking((_call, condition) => {
     ask(condition);
-    return WSAECONNREFUSED;
+    ask(condition);
+    return WSAECONNRESET;
   });
-  assert.ok(refusing.bench.server.decisions.includes('provider-error'));
+  assert.ok(twice.bench.server.decisions.includes('provider-error'));
+  const { bench } = asking(() => WSAECONNRESET);
+  assert.ok(!bench.server.decisions.includes('provider-error'), 'a request that is gone needs no question');
+});
+
+// ---- closing a listener
+
+test('WSD-ACC-28 connections that negotiate are closed with their listener; those the program has stay [simulated]', () => {
+  const bench = new Bench();
+  const { listening, theirs } = bench.pair();
+  const first = bench.serverSocket;
+  const late = bench.connect();
+  bench.stage.until(() => bench.server.log.of('WSPAccept').length > 1, 'accepted by the provider');
+  const second = bench.serverSocket;
+  assert.ok(second !== first);
+  listening.socket.close();
+  listening.socket.close();
+  bench.stage.settle();
+  assert.equal(listening.accepted.length, 1);
+  assert.deepEqual([late.outcome.connection, late.outcome.fellBack, late.outcome.told], [null, false, 1]);
+  assert.equal(bench.server.log.names(second).filter((fn) => fn === 'WSPCloseSocket').length, 1);
+  assert.deepEqual(theirs.told, []);
+  assert.ok(!bench.server.log.names(first).includes('WSPCloseSocket'));
+  const listener = bench.server.log.of('WSPListen', bench.server.tap.name)[0]!.socket!;
+  assert.equal(bench.server.log.names(listener).filter((fn) => fn === 'WSPCloseSocket').length, 1);
+});
+
+test('WSD-CLS-16 nothing is asked about a listener that was closed between the signal and the turn for it', () => {
+  const bench = new Bench();
+  const { socket } = bench.server.listen(bench.name);
+  (bench.server.log.of('WSPEventSelect')[0]!.args[1] as EventObject).set();
+  socket.close();
+  bench.stage.settle();
+  const listener = bench.server.log.of('WSPListen', bench.server.tap.name)[0]!.socket!;
+  assert.equal(bench.server.log.names(listener).at(-1), 'WSPCloseSocket');
 });

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MEM_READ, MEM_WRITE } from '../../src/spi/index.js';
 import { Bench, type Knobs, type Pair, type SimulatedHost } from './stage.js';
+import { at } from './support.js';
 
 /** All that was asked about a socket after it was closed. */
 function afterClose({ log }: SimulatedHost, socket: object): readonly string[] {
@@ -120,6 +121,12 @@ test('WSD-CLS-21 cleanup calls WSPCleanup of TCP/IP and of every SAN provider, o
   const bench = new Bench();
   const { mine, theirs } = bench.pair();
   assert.equal(bench.client.switch.cleanup(), false, 'a connection is open');
+  assert.equal(bench.server.switch.cleanup(), false, 'a socket listens');
+  const cancelled = bench.connect();
+  cancelled.socket.close();
+  const refused = bench.client.connect(at('10.1.0.1', 7001), at('10.1.0.2', 50_100));
+  assert.equal(bench.client.switch.cleanup(), false);
+  bench.stage.until(() => refused.outcome.settled, 'nobody is there');
   assert.equal(bench.client.log.of('WSPCleanup').length, 0);
   mine.connection.close();
   theirs.connection.close();
@@ -132,6 +139,11 @@ test('WSD-CLS-21 cleanup calls WSPCleanup of TCP/IP and of every SAN provider, o
       ['tcpip', 0],
     ],
   );
+  const pending = bench.client.connect(bench.name, at('10.1.0.2', 50_101));
+  assert.equal(bench.client.switch.cleanup(), false, 'a socket connects');
+  pending.socket.close();
+  assert.equal(bench.client.switch.cleanup(), true, 'it was started again');
+  assert.equal(bench.client.log.of('WSPStartupEx').length, 2);
 });
 
 test('WSD-BLK-2 WSD-CLS-2 whatever the program does, no function is asked for that a SAN provider need not have [simulated]', () => {

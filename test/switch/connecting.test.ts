@@ -227,3 +227,42 @@ test('WSD-SOC-16 a connect on an unbound socket gets an address and a port of it
   });
   assert.equal(new Set(ports).size, 3);
 });
+
+test('WSD-CON-11 a signal without a result is no result', () => {
+  const { host, stage } = started();
+  const settle = host.tap.holdConnects();
+  const { outcome } = host.connect(destination, local);
+  (host.log.of('WSPEventSelect')[0]!.args[1] as EventObject).set();
+  stage.settle();
+  assert.equal(host.log.of('WSPEnumNetworkEvents').length, 1);
+  assert.equal(outcome.told, 0);
+  settle(WSAETIMEDOUT);
+  stage.settle();
+  assert.ok(outcome.fellBack);
+});
+
+test('WSD-CON-22 a connect that is cancelled after the signal asks nothing more about its companion', () => {
+  const { host, stage } = started();
+  const settle = host.tap.holdConnects();
+  const { outcome, socket } = host.connect(destination, local);
+  settle(0);
+  socket.close();
+  stage.settle();
+  const companion = host.log.of('WSPConnect')[0]!.socket!;
+  assert.equal(host.log.names(companion).at(-1), 'WSPCloseSocket');
+  assert.equal(outcome.told, 0);
+});
+
+test('WSD-CON-22 a connect that is cancelled while it negotiates closes its companion, once [simulated]', () => {
+  const bench = new Bench();
+  const listening = bench.server.listen(bench.name);
+  const { outcome, socket } = bench.connect();
+  bench.stage.until(() => bench.client.log.of('WSPSend').length > 0, 'it negotiates');
+  const companion = bench.clientSocket;
+  socket.close();
+  assert.equal(bench.client.log.names(companion).filter((fn) => fn === 'WSPCloseSocket').length, 1);
+  bench.stage.settle();
+  assert.equal(bench.client.log.names(companion).filter((fn) => fn === 'WSPCloseSocket').length, 1);
+  assert.equal(outcome.told, 0);
+  for (const connection of listening.accepted) connection.close();
+});

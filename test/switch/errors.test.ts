@@ -78,3 +78,15 @@ test('WSD-ERR-3 a data call that fails ends the connection with its error', () =
     assert.equal(bench.client.log.of('WSPConnect', 'tcpip').length, 0);
   }
 });
+
+test('WSD-ERR-3 a pending send that has failed ends the connection with its error [simulated]', () => {
+  const bench = new Bench({ providerMemory: false, immediateSends: false });
+  const { mine } = bench.pair();
+  bench.client.tap.fail('WSPGetOverlappedResult', WSAENETRESET);
+  const results: number[] = [];
+  for (let i = 0; i < 3; i++) mine.connection.write(Buffer.from('x'), (wsaError) => results.push(wsaError));
+  bench.stage.settle();
+  assert.deepEqual(mine.told, [`error ${WSAENETRESET}`]);
+  assert.ok(results.length > 0);
+  assert.equal(bench.client.log.names(bench.clientSocket).filter((fn) => fn === 'WSPCloseSocket').length, 1);
+});

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SIO_ADDRESS_LIST_QUERY, type SOCKADDR, WSAEFAULT } from '../../src/spi/index.js';
+import { SIO_ADDRESS_LIST_QUERY, type SOCKADDR, WSAEFAULT, WSAENETDOWN } from '../../src/spi/index.js';
 import { Bench, Stage } from './stage.js';
 import { at, type Host } from './support.js';
 
@@ -88,4 +88,15 @@ test('WSD-TBL-11 a connection stays where it is when the addresses change [simul
   mine.connection.write(Buffer.from('still here'), () => {});
   bench.stage.until(() => theirs.bytes.length === 10, 'it arrives');
   assert.ok(bench.connected().outcome.fellBack, 'later connects are by TCP/IP');
+});
+
+test('WSD-TBL-7 a provider that cannot answer after a change serves nothing, and is asked again next time', () => {
+  const host = new Stage().host([['10.1.0.2/24'], ['10.2.0.2/24']]);
+  const [first, second] = host.taps.map(({ name }) => name);
+  assert.equal(carrierOf(host, '10.1.0.9', null), first);
+  host.tcpip.version++;
+  host.tap.fail('WSPIoctl', WSAENETDOWN, 1);
+  assert.equal(carrierOf(host, '10.1.0.9', null), 'tcpip');
+  assert.equal(carrierOf(host, '10.1.0.9', null), first);
+  assert.equal(carrierOf(host, '10.2.0.9', null), second);
 });

@@ -3,7 +3,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HEADER_SIZE, TYPE_DATA } from '../../src/session/header.js';
-import { type WSABUF, WSAENOBUFS, type WSAOVERLAPPED, WSS_OPERATION_IN_PROGRESS } from '../../src/spi/index.js';
+import {
+  MEM_READ,
+  WSA_IO_INCOMPLETE,
+  type WSABUF,
+  WSAENOBUFS,
+  type WSAOVERLAPPED,
+  WSS_OPERATION_IN_PROGRESS,
+} from '../../src/spi/index.js';
 import { knownTypes, messagesOf } from './messages.js';
 import { Bench, type Knobs } from './stage.js';
 
@@ -148,4 +155,29 @@ test('WSD-XFR-30 WSPSend and WSPRecv are given buffers of a length and a place, 
       }
     }
   }
+});
+
+test('WSD-XFR-25 memory for sends that the provider never completes is bounded; then a send fails with WSAENOBUFS [simulated]', () => {
+  const bench = new Bench({ providerMemory: false, immediateSends: false });
+  const { mine, theirs } = bench.pair();
+  bench.client.tap.fail('WSPGetOverlappedResult', WSA_IO_INCOMPLETE);
+  const results: number[] = [];
+  let written = 0;
+  while (results.length === 0 && written < 2000) {
+    mine.connection.write(Buffer.from('x'), (wsaError) => results.push(wsaError));
+    written++;
+    bench.stage.pass(1);
+  }
+  assert.deepEqual(results, [WSAENOBUFS]);
+  const regions = bench.client.log.of('WSPRegisterMemory').filter(({ args }) => args[4] === MEM_READ);
+  assert.equal(regions.length, 8);
+  assert.equal(theirs.bytes.length, written - 1, 'what was sent arrives');
+});
+
+test('WSD-XFR-25 without memory for the first message the connect fails with WSAENOBUFS [simulated]', () => {
+  const bench = new Bench({ providerMemory: false });
+  bench.server.listen(bench.name);
+  bench.client.tap.failWhere('WSPRegisterMemory', WSAENOBUFS, (args) => args[4] === MEM_READ);
+  const { outcome } = bench.connected();
+  assert.deepEqual([outcome.failedWith, outcome.reason], [WSAENOBUFS, 'negotiation-failed']);
 });

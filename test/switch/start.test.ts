@@ -72,6 +72,7 @@ test('WSD-INI-11 after the start one helper socket is made, and the address list
   assert.equal(query!.args[1], SIO_ADDRESS_LIST_QUERY);
   assert.equal(query!.socket, socket!.result);
   assert.equal(host.log.of('WSPSocket').length, 1, 'nothing else needs a socket');
+  assert.equal(host.log.names(socket!.result as object).at(-1), 'WSPCloseSocket', 'and it does not stay');
 });
 
 test('WSD-INI-12 each extension function is fetched with one WSPIoctl of its GUID', () => {
@@ -139,6 +140,7 @@ test('WSD-COMP-2 one socket of the program listens on all providers, and none of
     ['10.1.0.2', '10.1.0.1'],
     ['10.2.0.2', '10.2.0.1'],
   ]);
+  assert.deepEqual(listening.accepted.map(({ localAddress }) => localAddress.address).sort(), ['10.1.0.1', '10.2.0.1']);
   for (const { localAddress, peerAddress } of listening.accepted) {
     assert.equal(localAddress.port, 7000);
     assert.equal(peerAddress.sa_family, AF_INET);

@@ -195,11 +195,24 @@ export class Tap implements SanServiceProvider {
     this.#overrides.set(fn, answer as unknown as Override);
   }
 
+  /** The same for an up-call, between the provider and the switch. */
+  overrideUpcall<K extends keyof WSPUPCALLTABLEEX>(
+    fn: K,
+    answer: (inner: WSPUPCALLTABLEEX[K], ...args: Parameters<WSPUPCALLTABLEEX[K]>) => ReturnType<WSPUPCALLTABLEEX[K]>,
+  ): void {
+    this.#overrides.set(fn, answer as unknown as Override);
+  }
+
   /** The function fails with this error, `times` times; then it works again. */
   fail(fn: string, wsaError: number, times = Number.POSITIVE_INFINITY): void {
     let left = times;
+    this.failWhere(fn, wsaError, () => left-- > 0);
+  }
+
+  /** The function fails with this error for the calls that `where` chooses by their arguments. */
+  failWhere(fn: string, wsaError: number, where: (args: readonly unknown[]) => boolean): void {
     this.#overrides.set(fn, (inner, ...args) => {
-      if (left-- <= 0) return inner(...args);
+      if (!where(args)) return inner(...args);
       if (fn === 'WSPStartupEx') return wsaError;
       (args.at(-1) as Out<number>).value = wsaError;
       return failureOf(fn);
@@ -300,13 +313,7 @@ export class Tap implements SanServiceProvider {
   #wrapUpcalls(upcalls: WSPUPCALLTABLEEX): WSPUPCALLTABLEEX {
     const functions = upcalls as unknown as Readonly<Record<string, AnyFunction>>;
     const wrapped = Object.fromEntries(
-      Object.keys(functions).map((fn) => [
-        fn,
-        (...args: unknown[]) => {
-          const call = this.log.begin(this.name, fn, args);
-          return this.log.end(call, functions[fn]!(...args));
-        },
-      ]),
+      Object.keys(functions).map((fn) => [fn, (...args: unknown[]) => this.#call(fn, functions[fn]!, args)]),
     );
     return wrapped as unknown as WSPUPCALLTABLEEX;
   }

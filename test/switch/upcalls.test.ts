@@ -294,3 +294,66 @@ test('WSD-LIM-4 WSD-NEG-7 posted buffers take the largest message that the peer 
     }
   }
 });
+
+// ---- providers that do it in the other permitted way, or wrongly
+
+test('WSD-OVL-5 WSD-OVL-11 receives that complete inside WSPRecv are taken in their order [simulated]', () => {
+  const bench = new Bench();
+  const { mine, theirs } = bench.pair();
+  const { tap } = bench.server;
+  const held: (() => void)[] = [];
+  let holding = true;
+  tap.overrideUpcall('WPUCompleteOverlappedRequest', (inner, ...args) => {
+    if (!holding) return inner(...args);
+    held.push(() => inner(...args));
+    return 0;
+  });
+  const texts = Array.from({ length: 6 }, (_, i) => `message ${i};`);
+  for (const text of texts) mine.connection.write(Buffer.from(text), () => {});
+  bench.stage.settle();
+  assert.equal(held.length, 6);
+  // The first one comes as usual; while its buffer is posted again the provider tells of the others.
+  holding = false;
+  const [first, ...others] = held;
+  tap.override('WSPRecv', (inner, ...args) => {
+    const result = inner(...args);
+    for (const tell of others.splice(0)) tell();
+    return result;
+  });
+  first!();
+  bench.stage.settle();
+  assert.equal(theirs.bytes.toString(), texts.join(''));
+  mine.connection.write(Buffer.from('and on'), () => {});
+  bench.stage.settle();
+  assert.ok(theirs.bytes.toString().endsWith('and on'));
+  assert.deepEqual(theirs.told, []);
+});
+
+test('WSD-THR-7 a socket for which the provider asks no handle is closed, and TCP/IP goes on [simulated]', () => {
+  const host = new Stage().host([['10.1.0.2/24']]);
+  host.connect(at('192.168.7.7', 80));
+  host.log.clear();
+  // It makes a handle of its own.
+  host.tap.overrideUpcall('WPUCreateSocketHandle', () => ({ spi: 'SwitchHandle' }));
+  assert.ok(host.connect(at('10.1.0.9', 80), at('10.1.0.2', 50_001)).outcome.fellBack);
+  const [socket] = host.log.of('WSPSocket');
+  assert.deepEqual(
+    host.log.names(socket!.result as object).filter((fn) => fn.startsWith('WSP')),
+    ['WSPSocket', 'WSPCloseSocket'],
+  );
+  const bench = new Bench();
+  const listening = bench.server.listen(bench.name);
+  bench.server.tap.overrideUpcall('WPUCreateSocketHandle', () => ({ spi: 'SwitchHandle' }));
+  bench.connect();
+  bench.stage.settle();
+  assert.equal(listening.accepted.length, 0);
+  assert.ok(bench.server.decisions.includes('provider-error'));
+  assert.ok(bench.server.log.names(bench.serverSocket).includes('WSPCloseSocket'));
+});
+
+test('WSD-LIM-2 a provider whose messages are too small for a session is left out, and released', () => {
+  const host = new Stage().host([['10.1.0.2/24']], { messageSizeMax: 512 });
+  assert.ok(host.connect(at('10.1.0.9', 80)).outcome.fellBack);
+  assert.equal(host.log.of('WSPCleanup', host.tap.name).length, 1);
+  assert.equal(host.log.of('WSPConnect', host.tap.name).length, 0);
+});
