@@ -1,4 +1,4 @@
-/** Memory, names and overlapped records for tests of a provider. */
+/** Memory, names, numbers and overlapped records for tests of a provider. */
 
 import {
   AF_INET,
@@ -48,4 +48,13 @@ export function name(port: number, address: string): SOCKADDR {
 /** The first bytes of a buffer, as text. */
 export function text({ buf, offset }: WSABUF, length: number): string {
   return Buffer.from(buf.bytes.subarray(offset, offset + length)).toString();
+}
+
+/** A small generator of its own, so that a failure comes again. */
+export function numbers(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fff_ffff;
+    return (state >>> 8) % below;
+  };
 }

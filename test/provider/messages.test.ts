@@ -17,17 +17,8 @@ import {
   type WSAOVERLAPPED,
 } from '../../src/spi/index.js';
 import { providers } from './adapters.js';
-import { buffer, notify, poll, region, text } from './memory.js';
+import { buffer, notify, numbers, poll, region, text } from './memory.js';
 import { connectedOn, type Node } from './support.js';
-
-/** A small generator of its own, so that a failure comes again. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fff_ffff;
-    return (state >>> 8) % below;
-  };
-}
 
 /** Receives of a socket, a dozen posted at any time; what came, in order. */
 function collect(node: Node, socket: ProviderSocket, size: number): Buffer[] {
