@@ -47,7 +47,7 @@ export class DemoClient {
   }
 }
 
-function spawnProgram(name: string, args: readonly string[], start: Start): Child {
+export function spawnProgram(name: string, args: readonly string[], start: Start): Child {
   const program = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
   const node = [process.execPath, ...(start.preload ? preload : []), program, ...args];
   return new Child(`the ${name}`, node, cleanEnvironment(start.env));

@@ -8,6 +8,7 @@ import { explain } from './explain.js';
 import { checkFlat, checkNoTcp, checkRising, checkTcp } from './kernel-view.js';
 import { digest } from './payload.js';
 import { ClientError, DemoClient, DemoServer } from './programs.js';
+import { refusal } from './refusal.js';
 import { type Check, checkAcross, checkOrder, locate, type Step } from './sequence.js';
 import { readTrace, traceFile } from './trace.js';
 
@@ -30,6 +31,7 @@ export async function run(say: (line: string) => void): Promise<Result> {
     const server = locate('server', readTrace(traceFile(join(directory, 'trace'), pids.server)));
     const client = locate('client', readTrace(traceFile(join(directory, 'trace'), pids.client)));
     assertions.push(...checkOrder(client), ...checkOrder(server), ...checkAcross(client, server));
+    assertions.push(...(await refusal(say)));
     say('Comparing with TCP, a few seconds.');
     return { assertions, sequence: [...client, ...server], comparison: await compare() };
   } finally {

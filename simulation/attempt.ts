@@ -2,7 +2,7 @@
 
 import { constants } from 'node:os';
 import type { Reason } from '../src/diagnostics/reasons.js';
-import { errorName, type SOCKADDR, WSAECONNREFUSED } from '../src/spi/index.js';
+import { errorName, SO_DEBUG, type SOCKADDR, SOL_SOCKET, WSAECONNREFUSED } from '../src/spi/index.js';
 import type { SanConnection } from '../src/switch/index.js';
 import { check, fail } from './failure.js';
 import { type Pair, ProgramEnd } from './program.js';
@@ -47,13 +47,19 @@ export class Attempt implements Pair {
   ) {
     this.#run = run;
     this.name = `connection ${number}`;
-    this.socket = host.socket();
+    // Most programs bind nothing; some bind a port.
+    const bound = host.rig.world.chance(0.1) ? host.name(10_000 + number, '0.0.0.0') : null;
+    this.socket = host.socket(bound);
     this.#up = new Stream(2 * number);
     this.#down = new Stream(2 * number + 1);
   }
 
   excuse(): string | null {
     return this.#run.excuse([this.host, ...this.#run.servers]);
+  }
+
+  mayEndNegotiation(): boolean {
+    return this.cancelled || this.#run.mayEndNegotiations();
   }
 
   note(what: string): void {
@@ -70,6 +76,8 @@ export class Attempt implements Pair {
         check(expected.includes(status), `${this.name}: TCP/IP's status ${status}`);
       },
     };
+    const { world } = this.host.rig;
+    if (world.chance(0.2)) this.socket.switchSocket.setOption(SOL_SOCKET, SO_DEBUG, 1);
     this.socket.switchSocket.connect(remote, {
       connected: (connection) => this.#connected(connection),
       failed: (wsaError, reason) => this.#failed(wsaError, reason),

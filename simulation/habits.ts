@@ -58,7 +58,8 @@ export function behave(end: ProgramEnd, world: World, habits: Habits): void {
     end.process.schedule(act, world.pick(habits.gap));
   };
   const react = (): void => {
-    if (!end.calm && world.chance(habits.reactive)) perform(end, world, habits, draw());
+    if (end.calm || !world.chance(habits.reactive) || left-- <= 0) return;
+    perform(end, world, habits, draw());
   };
   end.onData = react;
   end.onOver = react;

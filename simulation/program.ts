@@ -3,6 +3,7 @@
 import type { Process } from '../src/providers/simulated/world.js';
 import { errorName, WSA_OPERATION_ABORTED, WSAECONNRESET, WSAENOTCONN, WSAESHUTDOWN } from '../src/spi/index.js';
 import type { SanConnection } from '../src/switch/index.js';
+import type { OpenConnection } from '../src/switch/services.js';
 import { check, fail } from './failure.js';
 import type { Stream } from './streams.js';
 
@@ -11,6 +12,8 @@ export interface Pair {
   readonly name: string;
   /** A reason for a reset that no program asked for: a killed process, resources that ran out. */
   excuse(): string | null;
+  /** The other end may have gone before its program knew of it. */
+  mayEndNegotiation(): boolean;
   note(what: string): void;
 }
 
@@ -20,6 +23,10 @@ export class ProgramEnd {
   /** The program has closed or reset. */
   closed = false;
   wasReset = false;
+  /** It closed, did not reset, and had taken all that there was. */
+  closedClean = false;
+  /** The other end has closed for good while bytes of this end were on the way to it: an end would hide their loss. */
+  mustBeReset = false;
   ended = false;
   error = 0;
   reading = false;
@@ -48,6 +55,11 @@ export class ProgramEnd {
     };
   }
 
+  /** Bytes that the program has written are not on the wire yet. */
+  get hasUnsent(): boolean {
+    return this.connection.writeQueueSize > 0 || (this.connection as SanConnection & OpenConnection).hasUnsent;
+  }
+
   /** The end of data or an error has been delivered, or nothing is to be delivered any more. */
   get isOver(): boolean {
     return this.ended || this.error !== 0 || this.closed;
@@ -59,6 +71,11 @@ export class ProgramEnd {
     check(!this.closed, `${this.name}: told ${what} after it has closed`);
     check(this.reading, `${this.name}: told ${what} while it does not read`);
     check(!this.ended && this.error === 0, `${this.name}: told ${what} after the end`);
+  }
+
+  /** A peer that closes with bytes unread, or while bytes are on the way to it, resets. */
+  #mayBeReset(): boolean {
+    return this.peer === null ? this.pair.mayEndNegotiation() : this.peer.closed;
   }
 
   #data(chunk: Buffer): void {
@@ -73,6 +90,7 @@ export class ProgramEnd {
     this.ended = true;
     if (this.pair.excuse() === null) {
       const { finished, received, written } = this.incoming;
+      check(!this.mustBeReset, `${this.name}: the end, and what it wrote was not taken`);
       check(finished, `${this.name}: the end of a stream that its sender has not ended`);
       check(
         received === written || this.peer?.wasReset === true,
@@ -85,9 +103,11 @@ export class ProgramEnd {
   #failed(wsaError: number): void {
     this.#told(errorName(wsaError));
     this.error = wsaError;
-    // A peer that closes with bytes unread, or while bytes are on the way to it, resets; so may one that is unknown yet.
-    const asked = this.peer === null || this.peer.closed;
-    check(asked || this.pair.excuse() !== null, `${this.name}: ${errorName(wsaError)} without a reason`);
+    if (this.pair.excuse() === null) {
+      check(this.#mayBeReset(), `${this.name}: ${errorName(wsaError)} without a reason`);
+      const polite = this.peer?.closedClean === true && this.peer.incoming.written === this.peer.incoming.received;
+      check(!polite, `${this.name}: ${errorName(wsaError)}, and its peer has taken everything and closed`);
+    }
     this.onOver?.();
   }
 
@@ -132,8 +152,13 @@ export class ProgramEnd {
   #checkResult(what: string, wsaError: number): void {
     if (wsaError === 0) return;
     if (wsaError === WSA_OPERATION_ABORTED) check(this.closed, `${this.name}: ${what} aborted, but nobody closed`);
-    else if (wsaError === WSAESHUTDOWN || wsaError === WSAENOTCONN || wsaError === WSAECONNRESET) return;
-    else if (this.pair.excuse() === null) fail(`${this.name}: ${what} failed with ${errorName(wsaError)}`);
+    else if (this.pair.excuse() !== null) return;
+    else if (wsaError === WSAECONNRESET) check(this.#mayBeReset(), `${this.name}: ${what} reset without a reason`);
+    else if (wsaError === WSAESHUTDOWN || wsaError === WSAENOTCONN) {
+      // After the own end of sending, or once both ends have finished.
+      const over = this.out.finished || this.incoming.finished || this.#mayBeReset();
+      check(over, `${this.name}: ${what} failed with ${errorName(wsaError)} on a connection that lives`);
+    } else fail(`${this.name}: ${what} failed with ${errorName(wsaError)}`);
   }
 
   finish(): void {
@@ -166,6 +191,9 @@ export class ProgramEnd {
     if (this.closed) return;
     this.pair.note(`${this.name} closes`);
     this.closed = true;
+    this.closedClean = this.incoming.received === this.incoming.written;
+    const { peer } = this;
+    if (peer !== null && !this.closedClean && !this.out.finished && !peer.hasUnsent) peer.mustBeReset = true;
     this.out.finished = true;
     this.connection.close();
   }

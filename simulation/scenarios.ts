@@ -6,7 +6,7 @@ import type { World } from '../src/providers/simulated/world.js';
 import type { Attempt } from './attempt.js';
 import { behave, drawHabits } from './habits.js';
 import type { ProgramEnd } from './program.js';
-import type { Host } from './rig.js';
+import type { Host, ProgramSocket } from './rig.js';
 import { acceptAll, type ListenerPolicy, type Simulation } from './simulation.js';
 
 export type Scenario = (simulation: Simulation) => void;
@@ -14,7 +14,7 @@ export type Scenario = (simulation: Simulation) => void;
 const port = 80;
 
 function drawOptions(world: World): Partial<SimulatedOptions> {
-  const budgets = [1, 5, 50, 50];
+  const budgets = [2, 10, 50, 50];
   const sizes = [1040, 4096, 16_400, 131_072];
   return {
     flowControl: world.chance(0.5),
@@ -26,6 +26,11 @@ function drawOptions(world: World): Partial<SimulatedOptions> {
     messageSizeMax: sizes[world.pick(sizes.length)]!,
     connectBudget: budgets[world.pick(budgets.length)]!,
   };
+}
+
+/** Listens at all addresses of the host. */
+function listenEverywhere(simulation: Simulation, server: Host, policy: ListenerPolicy): ProgramSocket {
+  return simulation.listen(server, port, policy, '0.0.0.0');
 }
 
 function drawPolicy(world: World): ListenerPolicy {
@@ -41,8 +46,13 @@ function drawPolicy(world: World): ListenerPolicy {
 function drawHosts(simulation: Simulation, count: number, options: Partial<SimulatedOptions> = {}): Host[] {
   const { world } = simulation;
   const hosts: Host[] = [];
-  for (let i = 0; i < count; i++) {
-    hosts.push(simulation.host({ ...drawOptions(world), ...options }, drawFaults(world, simulation.strength)));
+  // Two SANs, each with a subnet and a provider of its own.
+  const both = world.chance(0.3);
+  for (let i = 1; i <= count; i++) {
+    const nics = [{ ...drawOptions(world), ...options, addresses: [`10.1.0.${i}/24`] }];
+    const other = { name: 'other', network: 'other', addresses: [`10.2.0.${i}/24`] };
+    if (both) nics.push({ ...drawOptions(world), ...options, ...other });
+    hosts.push(simulation.host(nics, drawFaults(world, simulation.strength)));
   }
   return hosts;
 }
@@ -57,9 +67,11 @@ function connectSeveral(
   begun: (attempt: Attempt) => void = () => {},
 ): void {
   const { world } = simulation;
+  const addresses = server.tcpip.addresses;
   for (let i = 0; i < count; i++) {
     const client = clients[world.pick(clients.length)]!;
-    client.process.schedule(() => begun(simulation.connect(client, server.name(port))), world.pick(within));
+    const remote = server.name(port, addresses[world.pick(addresses.length)]);
+    client.process.schedule(() => begun(simulation.connect(client, remote)), world.pick(within));
   }
 }
 
@@ -92,15 +104,19 @@ function swarm(simulation: Simulation): void {
   const hosts = drawHosts(simulation, 2 + world.pick(2));
   const [server, ...clients] = hosts as [Host, ...Host[]];
   const policy = drawPolicy(world);
-  let listener = simulation.listen(server, port, policy);
+  let listener = listenEverywhere(simulation, server, policy);
   const within = 1 + world.pick(world.chance(0.5) ? 1000 : 50_000);
   connectSeveral(simulation, server, clients, 1 + world.pick(6), within);
+  if (world.chance(0.3)) {
+    listenEverywhere(simulation, clients[0]!, drawPolicy(world));
+    connectSeveral(simulation, clients[0]!, [server], 1 + world.pick(3), within);
+  }
   if (world.chance(0.3)) {
     server.process.schedule(() => {
       simulation.unlisten(listener);
       if (!world.chance(0.7)) return;
       server.process.schedule(() => {
-        listener = simulation.listen(server, port, policy);
+        listener = listenEverywhere(simulation, server, policy);
       }, world.pick(within));
     }, world.pick(within));
   }
@@ -112,7 +128,7 @@ function swarm(simulation: Simulation): void {
 function closeDuringHandshake(simulation: Simulation): void {
   const { world } = simulation;
   const [server, client] = drawHosts(simulation, 2, { latency: 5, spread: 20 }) as [Host, Host];
-  const listener = simulation.listen(server, port, drawPolicy(world));
+  const listener = listenEverywhere(simulation, server, drawPolicy(world));
   const moment = (): number => world.pick(150);
   simulation.onEnd = (end) => {
     if (world.chance(0.3)) end.process.schedule(() => (world.chance(0.5) ? end.close() : end.reset()), moment());
@@ -138,7 +154,7 @@ function closeDuringHandshake(simulation: Simulation): void {
 function closeDuringDelivery(simulation: Simulation): void {
   const { world } = simulation;
   const [server, client] = drawHosts(simulation, 2) as [Host, Host];
-  simulation.listen(server, port, acceptAll);
+  listenEverywhere(simulation, server, acceptAll);
   let closes = world.chance(0.5);
   simulation.onEnd = (end) => {
     closes = !closes;
@@ -167,7 +183,7 @@ function closeDuringDelivery(simulation: Simulation): void {
 function providerDeathDuringClose(simulation: Simulation): void {
   const { world } = simulation;
   const [server, client] = drawHosts(simulation, 2, { latency: 5, spread: 20 }) as [Host, Host];
-  simulation.listen(server, port, acceptAll);
+  listenEverywhere(simulation, server, acceptAll);
   const dies = world.chance(0.5) ? server : client;
   simulation.onEnd = (end) => {
     if (world.chance(0.8)) end.read();
@@ -188,7 +204,7 @@ function providerDeathDuringClose(simulation: Simulation): void {
 function queryDuringAbort(simulation: Simulation): void {
   const { world } = simulation;
   const [server, client] = drawHosts(simulation, 2, { immediateSends: false, providerMemory: false }) as [Host, Host];
-  simulation.listen(server, port, acceptAll);
+  listenEverywhere(simulation, server, acceptAll);
   simulation.onEnd = (end) => {
     const ask = (): void => {
       world.mark('scenario: asked from inside an abort');
@@ -217,23 +233,28 @@ function queryDuringAbort(simulation: Simulation): void {
 function bothSaturatedAndPaused(simulation: Simulation): void {
   const { world } = simulation;
   const [server, client] = drawHosts(simulation, 2) as [Host, Host];
-  simulation.listen(server, port, acceptAll);
+  listenEverywhere(simulation, server, acceptAll);
+  const finish = world.chance(0.5);
+  /** Microseconds within which the programs end their sending and begin to read. */
+  const patience = 1000 + world.pick(20_000);
+  // Just as many messages as there are credits leave none that waits, and an end of sending that can go.
+  const exact = world.chance(0.5) ? 4 + world.pick(6) : null;
   simulation.onEnd = (end) => {
-    const chunk = 1 + world.pick(20_000);
-    for (let i = 0; i < 40; i++) end.write([chunk]);
+    const chunk = 1 + world.pick(world.chance(0.5) ? 20_000 : 200);
+    for (let i = exact ?? world.pick(40); i > 0; i--) end.write([chunk]);
     if (end.waiting > 0) world.mark('scenario: a writer waits');
-    if (world.chance(0.3)) end.finish();
+    if (finish) end.process.schedule(() => end.finish(), world.pick(patience));
     // They start to read late, and hesitate.
     let hesitations = world.pick(5);
     end.onData = () => {
       if (hesitations-- <= 0) return;
       end.pause();
-      end.process.schedule(() => end.read(), world.pick(3000));
+      end.process.schedule(() => end.read(), world.pick(patience));
     };
-    end.process.schedule(() => end.read(), 5000 + world.pick(20_000));
+    end.process.schedule(() => end.read(), patience / 2 + world.pick(patience));
   };
   connectSeveral(simulation, server, [client], 1 + world.pick(2), 100);
-  finishRun(simulation, 60_000);
+  finishRun(simulation, 4 * patience);
 }
 
 /** The acceptor's loop is blocked until about the moment at which the connectors give up (decision 8). */
@@ -246,7 +267,7 @@ function withdrawalWhileBlocked(simulation: Simulation): void {
     end.read();
     end.write([1 + world.pick(100)]);
   };
-  simulation.listen(server, port, drawPolicy(world));
+  listenEverywhere(simulation, server, drawPolicy(world));
   for (let i = 0; i < 3; i++) {
     world.schedule(() => server.process.block(budget * 1000 - 200 + world.pick(400)), i * 3000);
     for (const client of clients) {
@@ -264,7 +285,7 @@ function deferredAccept(simulation: Simulation): void {
   simulation.onEnd = (end) => behave(end, world, habits);
   const deferMicroseconds = 1 + world.pick(world.chance(0.5) ? 500 : 40_000);
   const reject = world.random() * 0.3;
-  const listener = simulation.listen(server, port, { reject, defer: 0.7, deferMicroseconds, sanBacklog: 4 });
+  const listener = listenEverywhere(simulation, server, { reject, defer: 0.7, deferMicroseconds, sanBacklog: 4 });
   connectSeveral(simulation, server, [client], 4, 2000);
   if (world.chance(0.3)) server.process.schedule(() => simulation.unlisten(listener), world.pick(deferMicroseconds));
   finishRun(simulation, 60_000);
@@ -274,14 +295,16 @@ function deferredAccept(simulation: Simulation): void {
 function lateReceiveBuffers(simulation: Simulation): void {
   const { world } = simulation;
   const options = { latency: 2, spread: 5 };
-  const client = simulation.host({ ...drawOptions(world), ...options }, drawFaults(world, simulation.strength));
-  const server = simulation.host(
-    { ...drawOptions(world), ...options },
-    { ...noFaults, latePost: 0.9, latePostMicroseconds: 2000, withdrawal: 0.05 },
-  );
+  const client = simulation.host([{ ...drawOptions(world), ...options }], drawFaults(world, simulation.strength));
+  const server = simulation.host([{ ...drawOptions(world), ...options }], {
+    ...noFaults,
+    latePost: 0.9,
+    latePostMicroseconds: 2000,
+    withdrawal: 0.05,
+  });
   const habits = drawHabits(world);
   simulation.onEnd = (end) => behave(end, world, habits);
-  simulation.listen(server, port, acceptAll);
+  listenEverywhere(simulation, server, acceptAll);
   connectSeveral(simulation, server, [client], 4, 200);
   disturb(simulation, [client, server], 2000);
   finishRun(simulation, 20_000);

@@ -92,14 +92,14 @@ export class Simulation implements Run {
 
   // ---- building
 
-  host(options: Partial<SimulatedOptions>, knobs: FaultKnobs | null): Host {
+  /** A process with a NIC for each of the options. */
+  host(nics: readonly Partial<SimulatedOptions>[], knobs: FaultKnobs | null): Host {
     const check = new SpiCheck(this.world, `process ${this.rig.hosts.length + 1}`, {
       bound: (name) => this.#bound(name),
       accepted: (caller) => this.#callers.get(text(caller))?.acceptBelow(),
     });
-    const faults = knobs === null ? null : new Faults(this.world, knobs);
     const host = this.rig.host({
-      providers: [{ ...options, faults }],
+      providers: nics.map((nic) => ({ ...nic, faults: knobs === null ? null : new Faults(this.world, knobs) })),
       wrap: (provider) => check.wrap(this.#plant === null ? provider : this.#plant(provider, this.world)),
     });
     this.#checks.set(host, check);
@@ -113,8 +113,8 @@ export class Simulation implements Run {
     this.#callers.set(starting.caller, starting);
   }
 
-  listen(host: Host, port: number, policy: ListenerPolicy): ProgramSocket {
-    const socket = host.socket(host.name(port));
+  listen(host: Host, port: number, policy: ListenerPolicy, address = host.address): ProgramSocket {
+    const socket = host.socket(host.name(port, address));
     const { world } = this;
     socket.tcpip.handle.onconnection = (_status, client) => this.#arrived(client as SimulatedTcpHandle);
     const status = socket.switchSocket.listen(

@@ -7,7 +7,7 @@ import type { Reason } from './diagnostics/reasons.js';
 import { Recorder } from './diagnostics/recorder.js';
 import { loadPlatform } from './platform/index.js';
 import { SharedMemoryProvider } from './providers/shared-memory/provider.js';
-import { createTcpipProvider, type TcpipProvider } from './providers/tcpip/index.js';
+import { createTcpipProvider, type TcpipProvider, type TcpipServiceProvider } from './providers/tcpip/index.js';
 import type { SOCKADDR } from './spi/index.js';
 import { type PortReservation, type Scheduler, Switch } from './switch/index.js';
 
@@ -19,11 +19,28 @@ const requiredConnectBudget = 200;
 const exitBudget = 1000;
 
 let instance: Switch | null = null;
+let tcpip: TcpipServiceProvider | null = null;
 
 /** The switch of this event loop, made at the first call. Nothing is loaded from outside before a socket needs it. */
 export function getSwitch(): Switch {
   instance ??= createSwitch(process.env);
   return instance;
+}
+
+/** The TCP/IP provider below the switch of this event loop. */
+function getTcpip(): TcpipServiceProvider {
+  tcpip ??= createTcpipProvider();
+  return tcpip;
+}
+
+/** What the Winsock face stands on: the same switch, the TCP/IP provider below it, and time. */
+export function winsockServices(): {
+  readonly switch: Switch;
+  readonly tcpip: TcpipServiceProvider;
+  readonly scheduler: Scheduler;
+  now(): number;
+} {
+  return { switch: getSwitch(), tcpip: getTcpip(), scheduler, now: () => performance.now() };
 }
 
 function createSwitch(environment: Readonly<Record<string, string | undefined>>): Switch {
@@ -40,14 +57,17 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     connectBudget: required ? requiredConnectBudget : connectBudget,
     scheduler,
   });
-  const tcpip = createTcpipProvider();
   return new Switch({
-    tcpip,
-    providers: () => [recorder === null ? sharedMemory : recorder.wrap(sharedMemory)],
+    tcpip: getTcpip(),
+    // The net face is not even installed then; the Winsock face works, by TCP/IP alone.
+    providers: () =>
+      environment.SOCKETS_DIRECT === 'off'
+        ? 'off-by-environment'
+        : [recorder === null ? sharedMemory : recorder.wrap(sharedMemory)],
     startReason: () => (sharedMemory.startFailure ?? 'no-provider') as Reason,
     scheduler,
     portReservation,
-    isForeign: (address) => isForeign(tcpip, address),
+    isForeign: (address) => isForeign(getTcpip(), address),
     required,
     trace:
       recorder === null ? null : (step, provider, socket, detail) => recorder.session(step, provider, socket, detail),

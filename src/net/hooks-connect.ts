@@ -12,10 +12,10 @@ import type { NativeConnectRequest, NativeTcpHandle } from '../providers/tcpip/n
 import { createTcpipProvider, type TcpipProvider, type TcpipSocket } from '../providers/tcpip/provider.js';
 import { AF_INET, AF_INET6, WSAEALREADY, WSAECONNRESET } from '../spi/index.js';
 import type { ConnectHandler, SanConnection, SwitchSocket } from '../switch/face.js';
+import { hold, release } from '../switch/liveness.js';
 import { destination } from './addresses.js';
 import { remember } from './connection-info.js';
 import { requireInternals } from './internals.js';
-import { hold, release } from './liveness.js';
 import { debug } from './log.js';
 import type { AnyHandle, NetSocket } from './node-types.js';
 import { createSanHandle } from './san-handle.js';

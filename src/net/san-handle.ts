@@ -12,12 +12,12 @@ import { toUvErrno, UV_EBADF, UV_ECANCELED, UV_ECONNRESET, UV_ENOTCONN, UV_EPIPE
 import type { NativeAddress, NativeTcpHandle } from '../providers/tcpip/native.js';
 import { AF_INET, AF_INET6, type SOCKADDR, WSAECONNABORTED, WSAECONNRESET, WSAEISCONN } from '../spi/index.js';
 import type { SanConnection } from '../switch/face.js';
+import { hold, release } from '../switch/liveness.js';
 import { bypassWrites, toBytes } from './bypass.js';
 import { inClosingPhase } from './closing.js';
 import { remember } from './connection-info.js';
 import { errnoException } from './errors.js';
 import { requireInternals } from './internals.js';
-import { hold, release } from './liveness.js';
 import type { AnyHandle, NativeRequest, NetSocket, QueuedChunk, WriteCallback } from './node-types.js';
 import { recognize, type SanHandle } from './san-handle-face.js';
 import { contain, settle } from './ticks.js';

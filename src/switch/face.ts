@@ -66,6 +66,8 @@ export interface AcceptHandler {
   condition(caller: SOCKADDR, callee: SOCKADDR): number;
   /** The session is negotiated. The connection does not deliver before its `readStart`. */
   accepted(connection: SanConnection): void;
+  /** Instead of `accepted`: the negotiation with this caller failed after CF_ACCEPT. */
+  lost?(caller: SOCKADDR): void;
 }
 
 /** Who waits for a connect. Exactly one of the three is called, once. */

@@ -1,5 +1,6 @@
 /** The switch as the rest of the package sees it. */
 export * from './face.js';
+export { hold, release } from './liveness.js';
 export type { PortReservation } from './ports.js';
 export type { StartFailure } from './provider-table.js';
 export type { Scheduler } from './scheduler.js';

@@ -135,6 +135,7 @@ export class SanListener {
       failed: () => {
         this.#negotiating.delete(connection);
         this.#services.count('negotiation-failed');
+        this.#handler.lost?.(connection.peerAddress);
       },
     });
   }

@@ -26,6 +26,7 @@ async function pair(t: TestContext): Promise<{ server: Program; client: Program;
   const server = stage.start('echo-server', [], { require: false });
   const client = stage.start('echo-client', [], { require: false });
   const { port } = await server.next<{ port: number }>('listening');
+  await client.next('ready');
   return { server, client, port };
 }
 
@@ -44,6 +45,16 @@ async function connectBlocked(server: Program, client: Program, port: number, mi
   );
   await server.next('closed');
   return echo;
+}
+
+/** Connects until shared memory carries it: on a busy machine the budget may be over though nobody is blocked. */
+async function connectAccelerated(server: Program, client: Program, port: number): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    const { provider, reason } = await connectBlocked(server, client, port, 0);
+    if (provider === 'shared-memory') return;
+    assert.equal(reason, 'connect-timeout');
+    assert.ok(tries < 10, 'shared memory is not used any more');
+  }
 }
 
 /** No connection was accepted that no client has. */
@@ -70,15 +81,16 @@ test('[shared-memory] WSD-CON-29 a server that blocks for 3 s is reached by TCP/
     const server = stage.start('echo-server', [], { require: false, env: { SOCKETS_DIRECT_TRACE: trace } });
     const client = stage.start('echo-client', [], { require: false });
     const { port } = await server.next<{ port: number }>('listening');
-    if (linked) assert.equal((await connectBlocked(server, client, port, 0)).provider, 'shared-memory');
+    await client.next('ready');
+    if (linked) await connectAccelerated(server, client, port);
     const during = await connectBlocked(server, client, port, 3000);
     assert.deepEqual([during.provider, during.reason], ['tcpip', 'connect-timeout']);
-    const after = await connectBlocked(server, client, port, 0);
-    assert.deepEqual([after.provider, after.reason], ['shared-memory', 'accelerated']);
+    await connectAccelerated(server, client, port);
     await checkNoMore(server);
     // What was withdrawn would be one more.
-    const served = linked ? ['CF_ACCEPT', 'WSAEWOULDBLOCK', 'CF_ACCEPT'] : ['CF_ACCEPT'];
-    assert.deepEqual(accepting(server, trace), served);
+    const told = accepting(server, trace);
+    assert.equal(told.filter((one) => one === 'CF_ACCEPT').length, linked ? 2 : 1, String(told));
+    if (linked) assert.ok(told.includes('WSAEWOULDBLOCK'), 'the request had come, and there was nothing left of it');
   });
   await Promise.all(alternatives);
 });
@@ -88,21 +100,31 @@ test('[shared-memory] a request that is withdrawn while the condition function i
 }, async (t) => {
   const stage = new Stage(t);
   const trace = join(stage.directory, 'trace');
-  const point: Point = { owner: 'Listener', method: 'remove', phase: 'before' };
+  const point: Point = { owner: 'Listener', method: 'remove', phase: 'before', hit: 2 };
   const server = stage.start('echo-server', [], {
     require: false,
     flags: ['--import', armPoint],
     // Longer than any budget, after CF_ACCEPT and before it takes effect.
-    env: { STRESS_POINT: JSON.stringify(point), STRESS_STALL: '400', SOCKETS_DIRECT_TRACE: trace },
+    env: { STRESS_POINT: JSON.stringify(point), STRESS_STALL: '2000', SOCKETS_DIRECT_TRACE: trace },
   });
   const client = stage.start('echo-client', [], { require: false });
   const { port } = await server.next<{ port: number }>('listening');
-  const first = await connectBlocked(server, client, port, 0);
-  assert.deepEqual([first.provider, first.reason], ['tcpip', 'connect-timeout']);
-  const second = await connectBlocked(server, client, port, 0);
-  assert.deepEqual([second.provider, second.reason], ['shared-memory', 'accelerated']);
+  await client.next('ready');
+  await connectAccelerated(server, client, port);
+  let hasStalled = false;
+  const stalled = server.next('stalled', 20_000).then(() => {
+    hasStalled = true;
+  });
+  // On a busy machine a request may be withdrawn before anybody is asked.
+  while (!hasStalled) {
+    const { provider, reason } = await connectBlocked(server, client, port, 0);
+    assert.deepEqual([provider, reason], ['tcpip', 'connect-timeout']);
+  }
+  await stalled;
+  await connectAccelerated(server, client, port);
   await checkNoMore(server);
-  assert.deepEqual(accepting(server, trace), ['CF_ACCEPT', 'WSAEACCES', 'CF_ACCEPT']);
+  const told = accepting(server, trace).filter((one) => one !== 'WSAEWOULDBLOCK');
+  assert.deepEqual(told, ['CF_ACCEPT', 'CF_ACCEPT', 'WSAEACCES', 'CF_ACCEPT']);
 });
 
 test('[shared-memory] both ends agree when the answer and the end of the budget meet', {
@@ -111,12 +133,16 @@ test('[shared-memory] both ends agree when the answer and the end of the budget 
   const { server, client, port } = await pair(t);
   await connectBlocked(server, client, port, 0);
   const ways = new Map<string, number>();
-  // The budget of 50 ms begins, at a tick of its timer, when nothing has come from the peer for as long. Each round blocks
-  // the server for a little less than a time that was too long, or a little more than one that was not.
+  // The budget of 50 ms begins, at a tick of its timer, when nothing has come from the peer for as long. The search for the
+  // time at which it ends stays close to it, wherever a busy machine puts it.
   let milliseconds = 90;
+  let step = 8;
+  let last: string | null = null;
   for (let round = 0; round < 40; round++) {
     const { provider } = await connectBlocked(server, client, port, milliseconds);
-    milliseconds += provider === 'tcpip' ? -3 : 2;
+    step = last === null || provider === last ? Math.min(1.5 * step, 64) : Math.max(step / 3, 1);
+    milliseconds = Math.max(0, milliseconds + (provider === 'tcpip' ? -step : step));
+    last = provider;
     ways.set(provider, (ways.get(provider) ?? 0) + 1);
   }
   t.diagnostic(JSON.stringify(Object.fromEntries(ways)));
@@ -131,6 +157,7 @@ test('[shared-memory] where a SAN is required the end of the budget is an error 
   const server = stage.start('echo-server');
   const client = stage.start('echo-client', []);
   const { port } = await server.next<{ port: number }>('listening');
+  await client.next('ready');
   server.tell({ kind: 'block', milliseconds: 1000 });
   await server.next('blocking');
   client.tell({ kind: 'connect', options: { port, host: '127.0.0.1' } });

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   CF_ACCEPT,
+  FD_ACCEPT,
   INVALID_SOCKET,
   SOMAXCONN,
   WSAECONNREFUSED,
@@ -15,6 +16,7 @@ import {
   WSAEWOULDBLOCK,
 } from '../../src/spi/index.js';
 import { providers } from './adapters.js';
+import { name } from './memory.js';
 import { on, type Selected } from './support.js';
 
 /** As many as the kernel's queue of a port holds by default (net.core.somaxconn). */
@@ -132,6 +134,30 @@ for (const provider of providers) {
       for (const one of [connecting, second]) {
         const error = await bench.outcome(one);
         assert.ok(![0, WSAECONNREFUSED, WSAECONNRESET, WSAEHOSTUNREACH].includes(error), `${error}`);
+      }
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-REG-13 a listener that is bound to the wildcard takes requests for every address of the provider`,
+    on(provider, async (bench) => {
+      const { server, client } = bench;
+      const port = bench.port();
+      const socket = server.bound(port, '0.0.0.0');
+      assert.equal(server.table.WSPListen(socket, 8, server.errno), 0);
+      const listener = server.select(socket, FD_ACCEPT);
+      const { address, others } = server.party;
+      assert.ok(others.length > 0);
+      for (const called of [address, ...others]) {
+        const connecting = client.connect(name(port, called), bench.port());
+        await bench.until(() => listener.event.signalled, called);
+        server.enumerate(listener);
+        const accepted = server.accept(listener, (_caller, _data, _sqos, _gqos, callee) => {
+          assert.deepEqual(callee, name(port, called));
+          return CF_ACCEPT;
+        });
+        assert.notEqual(accepted, INVALID_SOCKET);
+        assert.equal(await bench.outcome(connecting), 0);
       }
     }),
   );

@@ -275,4 +275,50 @@ for (const provider of providers) {
       assert.ok(memory.bytes.every((byte) => byte === 0));
     }),
   );
+
+  test(
+    `[${provider}] WSD-MEM-3 WSD-MEM-4 WSD-XFR-30 a handle is good on its own socket of its own process, for the memory that it names`,
+    connectedOn(provider, async (bench, mine, theirs) => {
+      const { server, client } = bench;
+      const { descriptor } = expose(server, theirs);
+      const own = client.memory(mine, 64);
+      const second = await bench.connected();
+      const elsewhere = client.memory(second.mine, 64);
+      const foreign = server.memory(theirs, 64);
+      const { length } = descriptor;
+      const attempt = (list: Parameters<Node['rdmaWrite']>[1]): number => {
+        const { errno } = client;
+        return client.rdmaWrite(mine, list, 1, descriptor, length, 0, null, 0, poll(), null, null, errno);
+      };
+      for (const [what, handle] of Object.entries({ 'of another socket': elsewhere, 'of another process': foreign })) {
+        assert.equal(client.failure(attempt([buffer(handle, 0, 8)])), WSAEFAULT, what);
+        const disguised = [{ ...buffer(own, 0, 8), handle: handle.handle }];
+        assert.equal(client.failure(attempt(disguised)), WSAEFAULT, what);
+        assert.equal(client.failure(client.deregisterMemory(mine, handle.handle, client.errno)), WSAEINVAL, what);
+      }
+      const result = attempt([buffer(own, 0, 8)]);
+      if (result !== 0) assert.equal(client.failure(result), WSA_IO_PENDING);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-MEM-7 WSD-MEM-8 WSD-MEM-11 a peer that invents descriptors reaches nothing, neither RDMA memory nor what is registered for local use`,
+    connectedOn(provider, async (bench) => {
+      const { server, client } = bench;
+      for (let at = 0; at < 12; at++) {
+        const { mine, theirs } = await bench.connected();
+        const { memory, descriptor } = expose(server, theirs);
+        const local = server.memory(theirs, 64);
+        const invented = descriptor.slice();
+        const i = at % invented.length;
+        invented[i] = (invented[i] ?? 0) ^ (1 << (at % 8));
+        server.completions.length = 0;
+        const { overlapped } = bench.posted(theirs);
+        write(client, mine, invented, 0, 'written');
+        await bench.until(() => overlapped.Internal !== WSS_OPERATION_IN_PROGRESS, 'the connection ends');
+        assert.equal(overlapped.Internal, WSAECONNRESET);
+        assert.ok([...memory.bytes, ...local.memory.bytes].every((byte) => byte === 0));
+      }
+    }),
+  );
 }

@@ -6,8 +6,10 @@ import type { SanServiceProvider } from '../../src/spi/index.js';
 /** One provider of a rig. */
 export interface Party {
   readonly provider: SanServiceProvider;
-  /** An IPv4 address of its host. */
+  /** The IPv4 address that tests use. */
   readonly address: string;
+  /** Further addresses of its NICs. */
+  readonly others: readonly string[];
   /** Its process ends without a word. */
   kill(): void;
 }

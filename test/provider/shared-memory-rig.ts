@@ -38,7 +38,7 @@ export function sharedMemoryRig({ connectBudget = 5000 }: RigOptions): SharedMem
     });
     made.push(provider);
     // The end of a process is the end of its Unix sockets, without a word on the ring.
-    return { provider, address: '127.0.0.1', kill: () => provider.links!.close() };
+    return { provider, address: '127.0.0.1', others: ['127.0.0.2', '127.0.0.99'], kill: () => provider.links!.close() };
   };
   const isQuiet = (): boolean =>
     made.every(({ links }) => [...(links?.all ?? [])].every((link) => !link.hasRecords && !link.hasWaiting));

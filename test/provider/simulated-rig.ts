@@ -9,18 +9,22 @@ import type { Party, Rig, RigOptions } from './rig.js';
 const settleTime = 2000;
 
 /** The hosts of this SAN, as TCP/IP has assigned their addresses (WSD-TBL-12). */
-const assigned = ['10.1.0.1', '10.1.0.2'] as const;
+const assigned = {
+  server: ['10.1.0.1', '10.1.0.3'],
+  client: ['10.1.0.2'],
+} as const;
 
 export function simulatedRig({ connectBudget = 5000, simulated = {} }: RigOptions): Rig {
   const world = new World(1);
-  const party = (address: string): Party => {
+  const party = ([address, ...others]: readonly [string, ...string[]]): Party => {
     const process = world.process();
-    const provider = new SimulatedProvider(process, { addresses: [`${address}/24`], connectBudget, ...simulated });
-    return { provider, address, kill: () => process.kill() };
+    const addresses = [address, ...others].map((one) => `${one}/24`);
+    const provider = new SimulatedProvider(process, { addresses, connectBudget, ...simulated });
+    return { provider, address, others, kill: () => process.kill() };
   };
   return {
-    server: party(assigned[0]),
-    client: party(assigned[1]),
+    server: party(assigned.server),
+    client: party(assigned.client),
     until: async (condition, what) => assert.ok(world.runUntil(condition), `still not: ${what}`),
     settle: async () => {
       let settled = false;
@@ -29,7 +33,7 @@ export function simulatedRig({ connectBudget = 5000, simulated = {} }: RigOption
       }, settleTime);
       world.runUntil(() => settled);
     },
-    servedByTcpip: async (address) => assigned.includes(address as (typeof assigned)[number]),
+    servedByTcpip: async (address) => [...assigned.server, ...assigned.client].some((one) => one === address),
     close: () => {},
   };
 }

@@ -2,178 +2,173 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { SimulatedProvider } from '../../src/providers/simulated/provider.js';
 import {
   MEM_READ,
   MEM_READWRITE,
   MEM_WRITE,
   ProviderMemoryGuid,
-  type RdmaDescriptor,
+  type ProviderSocket,
   WSA_IO_PENDING,
   WSAECONNRESET,
-  WSAEFAULT,
   WSAEINVAL,
   WSAEOPNOTSUPP,
-  WSAOVERLAPPED,
-  type WSPDeregisterRdmaMemory,
-  WSPDeregisterRdmaMemoryGuid,
+  type WSAOVERLAPPED,
   type WSPRdmaRead,
   WSPRdmaReadGuid,
   type WSPRdmaWrite,
   WSPRdmaWriteGuid,
-  type WSPRegisterRdmaMemory,
-  WSPRegisterRdmaMemoryGuid,
   WSS_OPERATION_IN_PROGRESS,
 } from '../../src/spi/index.js';
-import { connected, type Side } from './support.js';
+import { buffer, type Memory, notify, poll, region, text } from '../provider/memory.js';
+import { connectedOn, type Node } from '../provider/support.js';
 
-test('WSD-NEG-12: with flow control messages wait for their buffers, and none is lost [simulated]', () => {
-  const { world, client, server, mine, theirs } = connected({ flowControl: true, immediateSends: false });
-  const sends = [client.send(mine, 'one'), client.send(mine, 'two')];
-  assert.equal(
-    world.runUntil(() => sends[0]!.Internal !== WSS_OPERATION_IN_PROGRESS, 100_000),
-    false,
-  );
-  const [first, second] = [server.receive(theirs, 300), server.receive(theirs, 300)];
-  assert.ok(world.runOut());
-  assert.equal(Buffer.from(first.region.bytes).toString('latin1', 0, first.overlapped.InternalHigh), 'one');
-  assert.equal(Buffer.from(second.region.bytes).toString('latin1', 0, second.overlapped.InternalHigh), 'two');
-  assert.deepEqual(
-    sends.map(({ Internal }) => Internal),
-    [0, 0],
-  );
-});
-
-test('WSD-NEG-9, WSD-NEG-10: without flow control one early message is kept, and fills the first buffer [simulated]', () => {
-  const { world, client, server, mine, theirs } = connected({});
-  client.send(mine, 'early');
-  world.runOut();
-  const [first, second] = [server.receive(theirs, 300), server.receive(theirs, 300)];
-  client.send(mine, 'later');
-  assert.ok(world.runOut());
-  assert.equal(Buffer.from(first.region.bytes).toString('latin1', 0, first.overlapped.InternalHigh), 'early');
-  assert.equal(Buffer.from(second.region.bytes).toString('latin1', 0, second.overlapped.InternalHigh), 'later');
-});
-
-test('a message without a buffer resets the connection, once buffers have been posted', () => {
-  const { world, client, server, mine, theirs } = connected({});
-  const answer = client.receive(mine, 300);
-  const first = server.receive(theirs, 300);
-  client.send(mine, 'one');
-  client.send(mine, 'two');
-  assert.ok(world.runOut());
-  assert.equal(first.overlapped.InternalHigh, 3);
-  assert.equal(answer.overlapped.Internal, WSAECONNRESET);
-});
-
-test('sends stay pending where the NIC is asked for that, and read their memory late', () => {
-  const { world, client, server, mine, theirs } = connected({ immediateSends: false });
-  const received = server.receive(theirs, 300);
-  const { region } = client.memory(mine, 5);
-  region.bytes.set(Buffer.from('first'));
-  const overlapped = new WSAOVERLAPPED();
-  const list = [{ buf: region, offset: 0, len: 5 }];
-  client.table.WSPSend(mine, list, 1, null, 0, overlapped, null, null, client.errno);
-  assert.equal(client.errno.value, WSA_IO_PENDING);
-  // What a switch must not do.
-  region.bytes.set(Buffer.from('spoil'));
-  assert.ok(world.runOut());
-  assert.equal(Buffer.from(received.region.bytes).toString('latin1', 0, 5), 'spoil');
-  assert.equal(overlapped.Internal, 0);
-});
-
-test('WSD-INI-15: extensions that are switched off are refused [simulated]', () => {
-  const { client } = connected({ providerMemory: false, rdmaRead: false });
-  for (const guid of [ProviderMemoryGuid, WSPRdmaReadGuid]) {
-    assert.equal(client.extension(guid), null);
-    assert.equal(client.errno.value, WSAEOPNOTSUPP);
-  }
-});
-
-/** RDMA memory of the server with the text in it, as its descriptor. */
-function exposed(server: Side, socket: Parameters<WSPRegisterRdmaMemory>[0], access: number) {
-  const buffer = new ArrayBuffer(64);
-  const region = { bytes: new Uint8Array(buffer), words: new Int32Array(buffer) };
-  region.bytes.set(Buffer.from('exposed'));
-  const descriptor: RdmaDescriptor = new Uint8Array(16);
-  const register = server.extension<WSPRegisterRdmaMemory>(WSPRegisterRdmaMemoryGuid)!;
-  assert.equal(register(socket, region, 0, 64, access, descriptor, { value: 16 }, server.errno), 0);
-  return { region, descriptor };
+function simulatedOf(node: Node): SimulatedProvider {
+  assert.ok(node.party.provider instanceof SimulatedProvider);
+  return node.party.provider;
 }
 
-test('WSD-XFR-32: RDMA moves bytes both ways, and needs nothing of the peer [simulated]', () => {
-  const { world, client, server, mine, theirs } = connected({});
-  const { region, descriptor } = exposed(server, theirs, MEM_READWRITE);
-  server.provider.process.stop();
-  const local = client.memory(mine, 8);
-  const [reading, writing] = [new WSAOVERLAPPED(), new WSAOVERLAPPED()];
-  const list = [{ buf: local.region, offset: 0, len: 7, handle: local.handle }];
-  const read = client.extension<WSPRdmaRead>(WSPRdmaReadGuid)!;
-  const write = client.extension<WSPRdmaWrite>(WSPRdmaWriteGuid)!;
-  read(mine, list, 1, descriptor, 16, 0, null, 0, reading, null, null, client.errno);
-  assert.equal(client.errno.value, WSA_IO_PENDING);
-  assert.ok(world.runUntil(() => reading.Internal === 0));
-  assert.equal(Buffer.from(local.region.bytes).toString('latin1', 0, 7), 'exposed');
-  write(mine, list, 1, descriptor, 16, 8, null, 0, writing, null, null, client.errno);
-  assert.ok(world.runUntil(() => writing.Internal === 0));
-  assert.equal(Buffer.from(region.bytes).toString('latin1', 8, 15), 'exposed');
-});
+/** RDMA memory of a node with a text in it, and its descriptor. */
+function exposed(node: Node, socket: ProviderSocket, access: number) {
+  const memory = region(64);
+  memory.bytes.set(Buffer.from('exposed'));
+  const descriptor = new Uint8Array(16);
+  assert.equal(node.registerRdma(socket, memory, 0, 64, access, descriptor, { value: 16 }, node.errno), 0);
+  return { memory, descriptor };
+}
 
-test('WSD-MEM-12, WSD-MEM-13, WSD-MEM-31: RDMA in a direction or range that is not registered fails [simulated]', () => {
-  const cases = [
-    { access: MEM_READ, guid: WSPRdmaWriteGuid, offset: 0 },
-    { access: MEM_WRITE, guid: WSPRdmaReadGuid, offset: 0 },
-    { access: MEM_READWRITE, guid: WSPRdmaWriteGuid, offset: 60 },
-  ];
-  for (const { access, guid, offset } of cases) {
-    const { world, client, server, mine, theirs } = connected({});
-    const { region, descriptor } = exposed(server, theirs, access);
-    const before = Buffer.from(region.bytes);
-    const local = client.memory(mine, 8);
-    const overlapped = new WSAOVERLAPPED();
-    const list = [{ buf: local.region, offset: 0, len: 8, handle: local.handle }];
-    const transfer = client.extension<WSPRdmaWrite>(guid)!;
-    transfer(mine, list, 1, descriptor, 16, offset, null, 0, overlapped, null, null, client.errno);
-    assert.ok(world.runOut());
-    assert.equal(overlapped.Internal, WSAECONNRESET);
-    assert.deepEqual(Buffer.from(region.bytes), before);
-    assert.deepEqual(Buffer.from(local.region.bytes), Buffer.alloc(8));
-  }
-});
+/** WSPRdmaRead or WSPRdmaWrite of all of the local memory. */
+function transfer(node: Node, socket: ProviderSocket, guid: string, local: Memory, descriptor: Uint8Array, offset = 0) {
+  const overlapped = poll();
+  const move = node.extension<WSPRdmaRead | WSPRdmaWrite>(guid);
+  const list = [buffer(local)];
+  const result = move(socket, list, 1, descriptor, 16, offset, null, 0, overlapped, null, null, node.errno);
+  assert.equal(node.failure(result), WSA_IO_PENDING);
+  return overlapped;
+}
 
-test('WSD-MEM-26: RDMA memory that the peer is using cannot be released [simulated]', () => {
-  const { world, client, server, mine, theirs } = connected({});
-  const { region, descriptor } = exposed(server, theirs, MEM_READWRITE);
-  const local = client.memory(mine, 64);
-  local.region.bytes.fill(1);
-  const overlapped = new WSAOVERLAPPED();
-  const list = [{ buf: local.region, offset: 0, len: 64, handle: local.handle }];
-  const write = client.extension<WSPRdmaWrite>(WSPRdmaWriteGuid)!;
-  const release = server.extension<WSPDeregisterRdmaMemory>(WSPDeregisterRdmaMemoryGuid)!;
-  write(mine, list, 1, descriptor, 16, 0, null, 0, overlapped, null, null, client.errno);
-  let refusals = 0;
-  while (region.bytes[0] !== 1) {
-    const targets = server.provider.sockets;
-    const busy = [...targets].some(({ rdma }) => rdma.find(descriptor, 0, 1, MEM_WRITE)?.transfers === 1);
-    if (busy) {
-      assert.notEqual(release(theirs, descriptor, 16, server.errno), 0);
-      assert.equal(server.errno.value, WSAEINVAL);
-      refusals++;
-    }
-    assert.ok(world.step());
-  }
-  assert.ok(refusals > 0);
-  assert.equal(release(theirs, descriptor, 16, server.errno), 0);
-});
+const isDone = ({ Internal }: WSAOVERLAPPED): boolean => Internal !== WSS_OPERATION_IN_PROGRESS;
 
-test('WSD-XFR-29: memory that is not registered for the access is refused [simulated]', () => {
-  const { client, mine } = connected({ providerMemory: false });
-  const readable = client.memory(mine, 8, MEM_READ).region;
-  const overlapped = new WSAOVERLAPPED();
-  const list = [{ buf: readable, offset: 0, len: 8 }];
-  client.table.WSPRecv(mine, list, 1, null, { value: 0 }, overlapped, null, null, client.errno);
-  assert.equal(client.errno.value, WSAEFAULT);
-  const buffer = new ArrayBuffer(8);
-  const stranger = { buf: { bytes: new Uint8Array(buffer), words: new Int32Array(buffer) }, offset: 0, len: 8 };
-  client.table.WSPSend(mine, [stranger], 1, null, 0, overlapped, null, null, client.errno);
-  assert.equal(client.errno.value, WSAEFAULT);
-});
+test(
+  '[simulated] WSD-NEG-12 with flow control messages wait for their buffers, and none is lost',
+  connectedOn(
+    'simulated',
+    async (bench, mine, theirs) => {
+      const sends = [bench.client.say(mine, 'one', poll()), bench.client.say(mine, 'two', poll())];
+      await bench.settle();
+      assert.ok(!sends.some(isDone));
+      const [first, second] = [bench.posted(theirs), bench.posted(theirs)];
+      await bench.until(() => sends.every(isDone), 'both are sent');
+      await bench.received(2);
+      assert.deepEqual([text(first.at, 3), text(second.at, 3)], ['one', 'two']);
+    },
+    { simulated: { flowControl: true, immediateSends: false } },
+  ),
+);
+
+test(
+  'a message without a buffer resets the connection, once buffers have been posted',
+  connectedOn('simulated', async (bench, mine, theirs) => {
+    const answer = bench.client.post(mine, 300);
+    const first = bench.posted(theirs);
+    bench.client.say(mine, 'one', poll());
+    bench.client.say(mine, 'two', poll());
+    await bench.until(() => isDone(answer.overlapped), 'the connection ends');
+    assert.equal(answer.overlapped.Internal, WSAECONNRESET);
+    assert.equal(first.overlapped.InternalHigh, 3);
+  }),
+);
+
+test(
+  'sends stay pending where the NIC is asked for that, and read their memory late',
+  connectedOn(
+    'simulated',
+    async (bench, mine, theirs) => {
+      const { client } = bench;
+      const { at } = bench.posted(theirs);
+      const { memory } = client.memory(mine, 5);
+      memory.bytes.set(Buffer.from('first'));
+      const overlapped = notify();
+      const result = client.send(mine, { buf: memory, offset: 0, len: 5 }, overlapped);
+      assert.equal(client.failure(result), WSA_IO_PENDING);
+      // What a switch must not do.
+      memory.bytes.set(Buffer.from('spoil'));
+      await bench.until(() => isDone(overlapped), 'it is sent');
+      assert.equal(text(at, 5), 'spoil');
+      assert.equal(overlapped.Internal, 0);
+    },
+    { simulated: { immediateSends: false } },
+  ),
+);
+
+test(
+  '[simulated] WSD-INI-15 extensions that are switched off are refused',
+  connectedOn(
+    'simulated',
+    ({ client }) => {
+      for (const guid of [ProviderMemoryGuid, WSPRdmaReadGuid]) {
+        assert.equal(client.failure(client.fetch(guid, { value: null })), WSAEOPNOTSUPP);
+      }
+    },
+    { simulated: { providerMemory: false, rdmaRead: false } },
+  ),
+);
+
+test(
+  '[simulated] WSD-XFR-32 RDMA moves bytes both ways, and needs nothing of the peer',
+  connectedOn('simulated', async (bench, mine, theirs) => {
+    const { client, server } = bench;
+    const { memory, descriptor } = exposed(server, theirs, MEM_READWRITE);
+    const { process } = simulatedOf(server);
+    process.stop();
+    const local = client.memory(mine, 7);
+    const reading = transfer(client, mine, WSPRdmaReadGuid, local, descriptor);
+    await bench.until(() => isDone(reading), 'it is read');
+    assert.equal(text(buffer(local), 7), 'exposed');
+    const writing = transfer(client, mine, WSPRdmaWriteGuid, local, descriptor, 8);
+    await bench.until(() => isDone(writing), 'it is written');
+    assert.equal(Buffer.from(memory.bytes).toString('latin1', 8, 15), 'exposed');
+    process.resume();
+  }),
+);
+
+for (const [what, access, guid, offset] of [
+  ['a write to what may be read', MEM_READ, WSPRdmaWriteGuid, 0],
+  ['a read of what may be written', MEM_WRITE, WSPRdmaReadGuid, 0],
+  ['a write beyond the end', MEM_READWRITE, WSPRdmaWriteGuid, 60],
+  ['a read beyond the end', MEM_READWRITE, WSPRdmaReadGuid, 60],
+] as const) {
+  test(
+    `[simulated] WSD-MEM-12 WSD-MEM-13 WSD-MEM-31 an RDMA operation that is not allowed moves nothing and ends the connection: ${what}`,
+    connectedOn('simulated', async (bench, mine, theirs) => {
+      const { client, server } = bench;
+      const { memory, descriptor } = exposed(server, theirs, access);
+      const before = Buffer.from(memory.bytes);
+      const local = client.memory(mine, 8);
+      const overlapped = transfer(client, mine, guid, local, descriptor, offset);
+      await bench.until(() => isDone(overlapped), 'it has failed');
+      assert.equal(overlapped.Internal, WSAECONNRESET);
+      assert.deepEqual(Buffer.from(memory.bytes), before);
+      assert.deepEqual(Buffer.from(local.memory.bytes), Buffer.alloc(8));
+    }),
+  );
+}
+
+test(
+  '[simulated] WSD-MEM-26 RDMA memory that the peer is using cannot be released',
+  connectedOn('simulated', async (bench, mine, theirs) => {
+    const { client, server } = bench;
+    const { memory, descriptor } = exposed(server, theirs, MEM_READWRITE);
+    const local = client.memory(mine, 64);
+    local.memory.bytes.fill(1);
+    transfer(client, mine, WSPRdmaWriteGuid, local, descriptor);
+    const release = (): number => server.deregisterRdma(theirs, descriptor, 16, server.errno);
+    const { sockets } = simulatedOf(server);
+    const isBusy = (): boolean =>
+      [...sockets].some(({ rdma }) => rdma.find(descriptor, 0, 1, MEM_WRITE)?.transfers === 1);
+    await bench.until(isBusy, 'bytes are moving');
+    assert.equal(server.failure(release()), WSAEINVAL);
+    await bench.until(() => memory.bytes[0] === 1, 'they have been moved');
+    assert.equal(release(), 0);
+  }),
+);

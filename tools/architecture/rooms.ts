@@ -22,7 +22,8 @@ export const rooms: Readonly<Record<Room, RoomRule>> = {
   register: { imports: ['net', 'compose.ts', 'platform', 'diagnostics', 'spi'], types: ['switch', tcpip] },
   // The handle that is hooked is the TCP/IP provider's descriptor, so both share what they know of it and of its errors.
   net: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', tcpip] },
-  winsock: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi'], types: [tcpip] },
+  // A Winsock socket *is* the TCP/IP provider's descriptor (WSD-SOC-2), and its accepts and names are that provider's.
+  winsock: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', tcpip] },
   'compose.ts': { imports: ['switch', 'session', 'spi', 'providers/*', 'platform', 'diagnostics'] },
   switch: { imports: ['session', 'spi', 'diagnostics'], types: [tcpip] },
   session: { imports: ['spi'] },

@@ -145,7 +145,7 @@ function rdmaWrite(check: Check): WSPRdmaWrite {
     if (descriptorLength !== DESCRIPTOR_SIZE) return fail(WSAEFAULT);
     let total = 0;
     for (let i = 0; i < count; i++) {
-      if (!socket.registrations.covers(buffers[i], MEM_READ)) return fail(WSAEFAULT);
+      if (!socket.registrations.coversHandle(buffers[i], MEM_READ)) return fail(WSAEFAULT);
       total += buffers[i].len;
     }
     let target = offset;

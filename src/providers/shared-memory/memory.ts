@@ -11,6 +11,7 @@ import {
   type MemoryHandle,
   type MemoryRegion,
   type WSABUF,
+  type WSABUFEX,
   WSAEFAULT,
   WSAEINVAL,
 } from '../../spi/index.js';
@@ -38,6 +39,10 @@ class Registration implements MemoryHandle {
   get spi(): 'MemoryHandle' {
     return 'MemoryHandle';
   }
+}
+
+function holds(r: Registration, { buf, offset, len }: WSABUF, access: number): boolean {
+  return r.region === buf && (r.flags & access) !== 0 && offset >= r.offset && offset + len <= r.offset + r.length;
 }
 
 /** The registrations of one socket (WSD-MEM-4). */
@@ -77,17 +82,14 @@ export class Registrations {
     if (access === MEM_WRITE && buffer.buf instanceof ReceiveRegion) {
       return buffer.offset >= 0 && buffer.offset + buffer.len <= buffer.buf.bytes.length;
     }
-    for (const r of this.#all) {
-      if (
-        r.region === buffer.buf &&
-        (r.flags & access) !== 0 &&
-        buffer.offset >= r.offset &&
-        buffer.offset + buffer.len <= r.offset + r.length
-      ) {
-        return true;
-      }
-    }
+    for (const r of this.#all) if (holds(r, buffer, access)) return true;
     return false;
+  }
+
+  /** The same for a buffer that names its registration (WSD-XFR-30). */
+  coversHandle(buffer: WSABUFEX, access: number): boolean {
+    const registration = this.#all.find((one) => one === buffer.handle);
+    return registration !== undefined && holds(registration, buffer, access);
   }
 
   clear(): void {

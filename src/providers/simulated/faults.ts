@@ -84,9 +84,10 @@ export function drawFaults(world: World, strength = 1): FaultKnobs {
   const surely = (): boolean => world.chance(0.25 + 0.25 * strength);
   const likely = (most: number): number => Math.min(1, (0.2 * (strength - 1) + world.random()) * most);
   const calls: Partial<Record<FaultyCall, number>> = {};
+  const messageOdds = wanted() ? 0.01 : 0.0005;
   for (const call of faultyCalls) {
     const perMessage = call === 'WSPSend' || call === 'WSPRecv' || call === 'WSPGetSendBuffer';
-    if (world.chance(0.3)) calls[call] = odds(perMessage ? 0.01 : 0.15);
+    if (world.chance(0.3)) calls[call] = odds(perMessage ? messageOdds : 0.15);
   }
   return {
     calls,

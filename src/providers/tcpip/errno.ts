@@ -45,6 +45,7 @@ export const UV_EBADF = -errno.EBADF;
 export const UV_EINVAL = -errno.EINVAL;
 export const UV_ENOTCONN = -errno.ENOTCONN;
 export const UV_ECANCELED = -errno.ECANCELED;
+export const UV_ECONNABORTED = -errno.ECONNABORTED;
 export const UV_ECONNRESET = -errno.ECONNRESET;
 export const UV_ECONNREFUSED = -errno.ECONNREFUSED;
 
@@ -55,7 +56,7 @@ const pairs: readonly (readonly [number, number])[] = [
   [WSAEADDRNOTAVAIL, -errno.EADDRNOTAVAIL],
   [WSAEAFNOSUPPORT, -errno.EAFNOSUPPORT],
   [WSAEALREADY, -errno.EALREADY],
-  [WSAECONNABORTED, -errno.ECONNABORTED],
+  [WSAECONNABORTED, UV_ECONNABORTED],
   [WSAECONNREFUSED, UV_ECONNREFUSED],
   [WSAECONNRESET, UV_ECONNRESET],
   [WSAEDESTADDRREQ, -errno.EDESTADDRREQ],

@@ -1,3 +1,4 @@
+export * from './accept-queue.js';
 export * from './errno.js';
 export * from './native.js';
 export * from './provider.js';

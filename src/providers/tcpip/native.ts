@@ -64,6 +64,12 @@ export interface NativeTcp {
   readonly original: NativeTcpFunctions;
 }
 
+/** Node's class of connect requests, or null where it is out of reach (permission model). */
+export function connectRequestClass(): (new () => NativeConnectRequest) | null {
+  const found = fromBinding('tcp_wrap', 'TCPConnectWrap');
+  return typeof found === 'function' ? (found as new () => NativeConnectRequest) : null;
+}
+
 /** `constants.SOCKET` of the native binding: a handle that connects. */
 export const TCP_SOCKET = 0;
 

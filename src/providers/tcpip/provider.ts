@@ -3,38 +3,66 @@
  * handle with the native functions of Node.js, so nothing here can end up in the switch again.
  */
 
+import { networkInterfaces } from 'node:os';
 import {
   AF_INET,
   AF_INET6,
   BASE_PROTOCOL,
   BIGENDIAN,
+  CF_ACCEPT,
+  CF_DEFER,
+  CF_REJECT,
+  type ConditionFunction,
+  INVALID_SOCKET,
+  type InvalidSocket,
   IPPROTO_TCP,
   type Out,
   type ProviderSocket,
   type QOS,
   SECURITY_PROTOCOL_NONE,
+  SIO_ADDRESS_LIST_QUERY,
+  SO_KEEPALIVE,
   SOCK_STREAM,
   type SOCKADDR,
+  type SOCKET_ADDRESS,
+  type SOCKET_ADDRESS_LIST,
   SOCKET_ERROR,
+  SOL_SOCKET,
+  TCP_NODELAY,
   WINSOCK_VERSION,
+  WSAEAFNOSUPPORT,
+  WSAECONNREFUSED,
   WSAEFAULT,
+  WSAEINVAL,
+  WSAENETDOWN,
+  WSAENOPROTOOPT,
+  WSAENOTSOCK,
   WSAEOPNOTSUPP,
+  WSAEPROTONOSUPPORT,
+  WSAEPROTOTYPE,
+  WSAESOCKTNOSUPPORT,
   WSAEWOULDBLOCK,
   type WSAPROTOCOL_INFO,
+  WSATRY_AGAIN,
   XP1_EXPEDITED_DATA,
   XP1_GRACEFUL_CLOSE,
   XP1_GUARANTEED_DELIVERY,
   XP1_GUARANTEED_ORDER,
   XP1_IFS_HANDLES,
 } from '../../spi/index.js';
+import { AcceptQueue, type Arrival } from './accept-queue.js';
 import { AddressList } from './address-list.js';
-import { toWsaError, UV_EINVAL } from './errno.js';
+import { toWsaError, UV_ECONNABORTED, UV_EINVAL } from './errno.js';
 import {
+  connectRequestClass,
   type NativeAddress,
   type NativeConnectRequest,
+  type NativeTcp,
+  type NativeTcpConstructor,
   type NativeTcpFunctions,
   type NativeTcpHandle,
   nativeTcp,
+  TCP_SOCKET,
 } from './native.js';
 
 /** A socket of the TCP/IP provider, which is the program's handle itself (WSD-SOC-2). */
@@ -46,9 +74,18 @@ export interface TcpipSocket extends ProviderSocket {
   status: number;
   /** Family of the descriptor, as the program's connect chose it: an IPv6 socket reaches IPv4 by mapped addresses. */
   family: number;
-  /** A listening IPv6 socket that does not take IPv4 connections (`ipv6Only` of `server.listen`). */
+  /** An IPv6 socket that does not take IPv4 connections (`ipv6Only` of `server.listen`). */
   ipv6Only: boolean;
 }
+
+/** A socket that WSPSocket or WSPAccept has made: the descriptor of a Winsock program. */
+export interface TcpipDescriptor extends TcpipSocket {
+  /** What waits to be accepted, on a listening socket; net keeps its own. */
+  queue: AcceptQueue<TcpipDescriptor> | null;
+}
+
+/** A connection that waits to be accepted. */
+export type TcpipArrival = Arrival<TcpipDescriptor>;
 
 /** The TCP/IP provider as the switch calls it. Functions are those of the SPI with its errors (WSD-ERR-1). */
 export interface TcpipProvider {
@@ -85,6 +122,40 @@ export interface TcpipProvider {
   addressListVersion(): number;
 }
 
+/** The whole of TCP/IP, for programs that have no sockets of net: what the Winsock face stands on. */
+export interface TcpipServiceProvider extends TcpipProvider {
+  /**
+   * A socket for a caller that has no handle yet. INVALID_SOCKET with WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT,
+   * WSAEPROTOTYPE, WSAEPROTONOSUPPORT, or WSAENETDOWN where Node.js keeps its native classes to itself.
+   */
+  WSPSocket(af: number, type: number, protocol: number, lpErrno: Out<number>): TcpipDescriptor | InvalidSocket;
+  /**
+   * The first connection that waits on `s`, of whichever network (WSD-ACC-1). INVALID_SOCKET with WSAEWOULDBLOCK (none),
+   * WSAECONNREFUSED (CF_REJECT; it is reset), WSATRY_AGAIN (CF_DEFER; it stays first), WSAEINVAL (not listening, or a
+   * verdict that is none; it is reset).
+   */
+  WSPAccept(
+    s: TcpipDescriptor,
+    lpfnCondition: ConditionFunction | null,
+    dwCallbackData: unknown,
+    lpErrno: Out<number>,
+  ): TcpipArrival | InvalidSocket;
+  /** Before WSPConnect, on a socket of WSPSocket: who is told of its outcome. */
+  expectConnect(s: TcpipDescriptor, completed: (wsaError: number) => void): void;
+  /** Address of the peer, or null while the socket has none. */
+  WSPGetPeerName(s: TcpipDescriptor): SOCKADDR | null;
+  /** TCP_NODELAY and SO_KEEPALIVE, 0 or 1; WSAENOPROTOOPT for others. */
+  WSPSetSockOpt(s: TcpipDescriptor, level: number, optname: number, optval: number, lpErrno: Out<number>): number;
+  /** SIO_ADDRESS_LIST_QUERY: the addresses of the family of `s` that the host has been given, loopback not among them. */
+  WSPIoctl(s: TcpipDescriptor, dwIoControlCode: number, lpvOutBuffer: Out<unknown>, lpErrno: Out<number>): number;
+}
+
+/** `constants.UV_TCP_IPV6ONLY` of the native binding. */
+const ipv6OnlyFlag = 1;
+/** Seconds until the first probe of SO_KEEPALIVE, as on Windows. */
+const keepAliveDelay = 7200;
+const IPPROTO_UDP = 17;
+
 /** Catalog entry of Windows' own TCP/IP provider, which the documents' switch hands to SAN providers (WSD-INI-3). */
 const protocolInfo: WSAPROTOCOL_INFO = Object.freeze({
   dwServiceFlags1:
@@ -107,13 +178,16 @@ const protocolInfo: WSAPROTOCOL_INFO = Object.freeze({
   szProtocol: 'TCP/IP',
 });
 
-class Provider implements TcpipProvider {
+class Provider implements TcpipServiceProvider {
   readonly protocolInfo = protocolInfo;
+  readonly #TCP: NativeTcpConstructor;
   readonly #native: NativeTcpFunctions;
   readonly #addressList: AddressList;
+  #requests: (new () => NativeConnectRequest) | null = null;
 
-  constructor(native: NativeTcpFunctions, now: () => number) {
-    this.#native = native;
+  constructor({ TCP, original }: NativeTcp, now: () => number) {
+    this.#TCP = TCP;
+    this.#native = original;
     this.#addressList = new AddressList(now);
   }
 
@@ -121,17 +195,90 @@ class Provider implements TcpipProvider {
     return { spi: 'ProviderSocket', handle, request: null, status: 0, family: AF_INET, ipv6Only: false };
   }
 
+  WSPSocket(af: number, type: number, protocol: number, lpErrno: Out<number>): TcpipDescriptor | InvalidSocket {
+    this.#requests ??= connectRequestClass();
+    lpErrno.value = this.#requests === null ? WSAENETDOWN : socketError(af, type, protocol);
+    if (lpErrno.value !== 0) return INVALID_SOCKET;
+    const s = this.#own(new this.#TCP(TCP_SOCKET), af);
+    // As on Windows, where IPV6_V6ONLY is on unless somebody turns it off.
+    s.ipv6Only = af === AF_INET6;
+    return s;
+  }
+
+  #own(handle: NativeTcpHandle, family: number): TcpipDescriptor {
+    const s: TcpipDescriptor = { ...this.adopt(handle), family, queue: null };
+    // A descriptor alone keeps no process running; who waits for it does.
+    handle.unref();
+    return s;
+  }
+
+  WSPAccept(
+    s: TcpipDescriptor,
+    lpfnCondition: ConditionFunction | null,
+    dwCallbackData: unknown,
+    lpErrno: Out<number>,
+  ): TcpipArrival | InvalidSocket {
+    const fail = (error: number): InvalidSocket => {
+      lpErrno.value = error;
+      return INVALID_SOCKET;
+    };
+    const { queue } = s;
+    if (queue === null) return fail(WSAEINVAL);
+    const arrival = queue.first;
+    if (arrival === null) return fail(WSAEWOULDBLOCK);
+    const { peer, local } = arrival;
+    const verdict =
+      lpfnCondition === null
+        ? CF_ACCEPT
+        : lpfnCondition({ ...peer }, null, null, null, { ...local }, null, { value: 0 }, dwCallbackData);
+    if (verdict === CF_DEFER) return fail(WSATRY_AGAIN);
+    // The condition function may have closed the socket, which has refused everything.
+    if (queue.remove(arrival.socket) === null) return fail(WSAENOTSOCK);
+    lpErrno.value = 0;
+    if (verdict === CF_ACCEPT) return arrival;
+    arrival.refuse();
+    return fail(verdict === CF_REJECT ? WSAECONNREFUSED : WSAEINVAL);
+  }
+
+  /** libuv has accepted a connection: it waits, or is reset if there is no room. */
+  #arrived(queue: AcceptQueue<TcpipDescriptor>, family: number, status: number, handle: object): void {
+    if (status !== 0) return;
+    const socket = this.#own(handle as NativeTcpHandle, family);
+    const refuse = (): void => {
+      socket.handle.reset();
+    };
+    const local = this.WSPGetSockName(socket);
+    const peer = this.WSPGetPeerName(socket);
+    // Without a name the peer has gone already.
+    if (local === null || peer === null || queue.length >= queue.room) refuse();
+    else queue.add({ socket, local, peer, refuse });
+  }
+
   WSPBind(s: TcpipSocket, name: SOCKADDR, _namelen: number, lpErrno: Out<number>): number {
     s.status =
       s.family === AF_INET6
-        ? this.#native.bind6.call(s.handle, forFamily(name, AF_INET6), name.port, 0)
+        ? this.#native.bind6.call(s.handle, forFamily(name, AF_INET6), name.port, s.ipv6Only ? ipv6OnlyFlag : 0)
         : this.#native.bind.call(s.handle, name.address, name.port);
+    // libuv keeps an address in use to itself until somebody asks; Winsock tells at once.
+    if (s.status === 0) s.status = this.#native.getsockname.call(s.handle, {});
     return finish(s, lpErrno);
   }
 
   WSPListen(s: TcpipSocket, backlog: number, lpErrno: Out<number>): number {
+    if (isDescriptor(s) && s.queue === null) {
+      const queue = new AcceptQueue<TcpipDescriptor>(Math.max(1, backlog));
+      s.queue = queue;
+      s.handle.onconnection = (status, client) => this.#arrived(queue, s.family, status, client);
+    }
     s.status = this.#native.listen.call(s.handle, backlog);
     return finish(s, lpErrno);
+  }
+
+  #connect(s: TcpipSocket, request: NativeConnectRequest, name: SOCKADDR): number {
+    const wide = s.family === AF_INET6 || name.sa_family === AF_INET6;
+    return wide
+      ? this.#native.connect6.call(s.handle, request, forFamily(name, AF_INET6), name.port)
+      : this.#native.connect.call(s.handle, request, name.address, name.port);
   }
 
   WSPConnect(
@@ -153,12 +300,17 @@ class Provider implements TcpipProvider {
       lpErrno.value = WSAEFAULT;
       return SOCKET_ERROR;
     }
-    const wide = s.family === AF_INET6 || name.sa_family === AF_INET6;
-    s.status = wide
-      ? this.#native.connect6.call(s.handle, s.request, forFamily(name, AF_INET6), name.port)
-      : this.#native.connect.call(s.handle, s.request, name.address, name.port);
+    s.status = this.#connect(s, s.request, name);
+    // Linux says so once if an earlier connect of the descriptor has failed.
+    if (s.status === UV_ECONNABORTED) s.status = this.#connect(s, s.request, name);
     lpErrno.value = s.status === 0 ? WSAEWOULDBLOCK : toWsaError(s.status);
     return SOCKET_ERROR;
+  }
+
+  expectConnect(s: TcpipDescriptor, completed: (wsaError: number) => void): void {
+    // A request of Node's serves one connect only.
+    s.request = new this.#requests!();
+    s.request.oncomplete = (status) => completed(toWsaError(status));
   }
 
   WSPGetSockName(s: TcpipSocket): SOCKADDR | null {
@@ -168,7 +320,37 @@ class Provider implements TcpipProvider {
     return { sa_family: out.family === 'IPv6' ? AF_INET6 : AF_INET, address: out.address, port: out.port };
   }
 
+  WSPGetPeerName(s: TcpipSocket): SOCKADDR | null {
+    const out: NativeAddress = {};
+    s.status = this.#native.getpeername.call(s.handle, out);
+    if (s.status !== 0 || out.address === undefined || out.port === undefined) return null;
+    return { sa_family: out.family === 'IPv6' ? AF_INET6 : AF_INET, address: out.address, port: out.port };
+  }
+
+  WSPSetSockOpt(s: TcpipSocket, level: number, optname: number, optval: number, lpErrno: Out<number>): number {
+    if (level === IPPROTO_TCP && optname === TCP_NODELAY) s.status = s.handle.setNoDelay(optval !== 0);
+    else if (level === SOL_SOCKET && optname === SO_KEEPALIVE) {
+      s.status = s.handle.setKeepAlive(optval !== 0, keepAliveDelay);
+    } else {
+      lpErrno.value = WSAENOPROTOOPT;
+      return SOCKET_ERROR;
+    }
+    return finish(s, lpErrno);
+  }
+
+  WSPIoctl(s: TcpipSocket, dwIoControlCode: number, lpvOutBuffer: Out<unknown>, lpErrno: Out<number>): number {
+    if (dwIoControlCode !== SIO_ADDRESS_LIST_QUERY) {
+      lpErrno.value = WSAEOPNOTSUPP;
+      return SOCKET_ERROR;
+    }
+    const Address = ownAddresses(s.family);
+    lpvOutBuffer.value = { iAddressCount: Address.length, Address } satisfies SOCKET_ADDRESS_LIST;
+    lpErrno.value = 0;
+    return 0;
+  }
+
   WSPCloseSocket(s: TcpipSocket, lpErrno: Out<number>): number {
+    if (isDescriptor(s)) s.queue?.close();
     this.#native.close.call(s.handle);
     s.status = 0;
     lpErrno.value = 0;
@@ -189,9 +371,32 @@ class Provider implements TcpipProvider {
   }
 }
 
+function isDescriptor(s: TcpipSocket): s is TcpipDescriptor {
+  return 'queue' in s;
+}
+
 function finish(s: TcpipSocket, lpErrno: Out<number>): number {
   lpErrno.value = toWsaError(s.status);
   return s.status === 0 ? 0 : SOCKET_ERROR;
+}
+
+/** Why there is no such socket here; 0 if there is. Datagram and raw sockets are those of node:dgram and nobody's. */
+function socketError(af: number, type: number, protocol: number): number {
+  if (af !== AF_INET && af !== AF_INET6) return WSAEAFNOSUPPORT;
+  if (type !== SOCK_STREAM) return WSAESOCKTNOSUPPORT;
+  if (protocol === IPPROTO_TCP || protocol === 0) return 0;
+  return protocol === IPPROTO_UDP ? WSAEPROTOTYPE : WSAEPROTONOSUPPORT;
+}
+
+function ownAddresses(sa_family: number): SOCKET_ADDRESS[] {
+  const wanted = sa_family === AF_INET6 ? 'IPv6' : 'IPv4';
+  const entries = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return entries
+    .filter(({ family, internal }) => family === wanted && !internal)
+    .map(({ address }) => ({
+      lpSockaddr: { sa_family, address, port: 0 },
+      iSockaddrLength: sa_family === AF_INET6 ? 28 : 16,
+    }));
 }
 
 function forFamily(name: SOCKADDR, family: number): string {
@@ -199,8 +404,8 @@ function forFamily(name: SOCKADDR, family: number): string {
 }
 
 /** The TCP/IP provider. `now`: milliseconds, monotonic. Throws where the runtime has no native TCP handle: `nativeTcp()` tells before. */
-export function createTcpipProvider(now = () => performance.now()): TcpipProvider {
+export function createTcpipProvider(now = () => performance.now()): TcpipServiceProvider {
   const native = nativeTcp();
   if (native === null) throw new Error('The native TCP handle of Node.js is not available');
-  return new Provider(native.original, now);
+  return new Provider(native, now);
 }

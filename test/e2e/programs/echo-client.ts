@@ -42,6 +42,7 @@ const [options, count = '1'] = process.argv.slice(2);
 if (options === undefined) {
   setInterval(() => {}, 60_000);
   onOrder('connect', ({ options }) => void one(options as net.TcpNetConnectOpts, 0));
+  report('ready');
 } else {
   const parsed = JSON.parse(options) as net.TcpNetConnectOpts;
   await Promise.all(Array.from({ length: Number(count) }, (_, index) => one(parsed, index)));

@@ -23,7 +23,7 @@ import type { HostileConnection, HostileLink, Placed } from './hostile-link.js';
 import { type Random, wrongValue } from './hostile-values.js';
 
 /** Connections of a link at one time. */
-const poolSize = 24;
+const poolSize = 32;
 const negotiationWords = HEADER_SIZE / 4;
 
 interface Pending {
@@ -75,10 +75,11 @@ export class Attacker {
     this.#tidy();
     const asked = this.#port > 0 ? this.#ask() : this.#answer();
     for (const one of this.#pool) if (one.state === 'open') this.#message(one);
-    const dangerous = random.once(6);
+    const dangerous = random.once(8);
     if (dangerous) this.#danger();
     else if (this.#port > 0) for (let k = random.below(8); k > 0; k--) this.#oddRequest();
     this.#sleepWord();
+    if (random.once(16)) this.link.noise(Buffer.alloc(1 + random.below(4000), random.below(256)));
     if (!this.#settle()) return false;
     if (dangerous) return false;
     // Answers come after the records were taken, because the program is asked.
@@ -154,7 +155,7 @@ export class Attacker {
 
   #ask(): HostileConnection[] {
     const asked: HostileConnection[] = [];
-    for (let k = Math.min(poolSize - this.#pool.length, 8); k > 0; k--) {
+    for (let k = poolSize - this.#pool.length; k > 0; k--) {
       const { one } = this.link.request(this.#freeSlot(), this.#port);
       asked.push(one);
       this.#pool.push(one);
@@ -172,24 +173,34 @@ export class Attacker {
     };
     if (this.#pool.length === 0) link.wait(somebody);
     for (const one of link.requests.splice(0)) {
+      // Withdrawn, because we were slow.
+      if (!this.#decide(one)) continue;
       if (random.once(8)) {
         const placed = link.control(RECORD_REFUSE, one.id, one.generation, 1 + random.below(3));
         const [cause] = fieldsOf('refuse').filter(({ name }) => name === 'cause');
         this.#spoil(cause!, placed.body, placed);
-        link.connections.delete(one.id);
+        link.forget(one);
       } else if (random.once(12)) {
         // A refusal before anything: then a close, which is out of place.
         link.control(RECORD_CLOSE, one.id, one.generation);
         one.state = 'saying';
       } else {
-        const word = (link.layout.peerRequests >> 2) + (one.id & (SLOTS - 1));
-        Atomics.store(link.words, word, requestWord(one.generation, REQUEST_ACCEPTED));
         link.control(RECORD_ACCEPT, one.id, one.generation);
         one.state = 'open';
         this.#pool.push(one);
       }
     }
     return [];
+  }
+
+  #decide(one: HostileConnection): boolean {
+    const { link } = this;
+    const word = (link.layout.peerRequests >> 2) + (one.id & (SLOTS - 1));
+    const pending = requestWord(one.generation, REQUEST_PENDING);
+    const accepted = requestWord(one.generation, REQUEST_ACCEPTED);
+    if (Atomics.compareExchange(link.words, word, pending, accepted) === pending) return true;
+    link.forget(one);
+    return false;
   }
 
   /** A request with one wrong field that a correct victim refuses, ignores or takes, and then goes on. */
@@ -272,7 +283,9 @@ export class Attacker {
   #danger(): void {
     const random = this.#random;
     const { link } = this;
-    switch (random.below(8)) {
+    switch (random.below(10)) {
+      case 8:
+      case 9:
       case 0:
       case 1:
         return this.#wrongControl();
@@ -284,7 +297,10 @@ export class Attacker {
             ? link.message(one, TYPE_DATA, 1 + random.below(64))
             : link.place(8 * random.below(5), random.below(3));
         const ids = [0, ...this.#pool.map(({ id }) => id)];
-        this.#spoil(this.#field('prefix'), placed.prefix, placed, ids);
+        const value = this.#spoil(this.#field('prefix'), placed.prefix, placed, ids);
+        // Should the number fit, the other connection takes it for its own.
+        const other = link.connections.get(value);
+        if (one !== null && other !== undefined) other.strange = { tag: one.tag, bytes: one.bytesSent };
         return;
       }
       case 4: {
@@ -317,7 +333,7 @@ export class Attacker {
     const one = open.length > 0 ? random.pick(open) : null;
     const id = one?.id ?? 1 + random.below(2 * SLOTS);
     const generation = one?.generation ?? 1;
-    const structure = random.pick(['connect', 'accept', 'refuse', 'close', 'rdma'] as const);
+    const structure = random.pick(['connect', 'connect', 'connect', 'accept', 'refuse', 'close', 'rdma'] as const);
     const records = {
       accept: [RECORD_ACCEPT, ACCEPT_SIZE],
       refuse: [RECORD_REFUSE, REFUSE_SIZE],
@@ -346,7 +362,7 @@ export class Attacker {
     link.garbage = random.word();
     Atomics.store(words, layout.receiveHead >> 2, link.garbage);
     // Behind what the victim has sent.
-    words[(layout.receiveRing + ((link.received + 65_536) & (RING_SIZE - 1))) >> 2] = random.word();
+    words[(layout.receiveRing + ((link.received + RING_SIZE / 2) & (RING_SIZE - 8))) >> 2] = random.word();
     link.request(this.#freeSlot(), 9);
   }
 }

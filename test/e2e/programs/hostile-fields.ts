@@ -14,6 +14,7 @@ export type Structure =
   | 'negotiation'
   | 'descriptor'
   | 'arena'
+  | 'doorbell'
   | 'handshake';
 
 /** A part of a 32-bit word; of the arena: a name of its layout; of the handshake: whole bytes. */
@@ -108,6 +109,7 @@ export const inventory: readonly Field[] = [
   only(arena('peerSleep'), writtenByVictim),
   arena('myRequests'),
   arena('peerRequests'),
+  only({ structure: 'doorbell', name: 'byte', word: 0, shift: 0, bits: 8 }, 'any byte rings, whatever it says'),
   handshake('magic', 0, 4),
   handshake('type', 4, 2),
   handshake('lowest version', 6, 2),

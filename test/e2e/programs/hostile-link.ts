@@ -60,6 +60,8 @@ export class HostileConnection {
   unclear = false;
   /** Nothing more is to be sent on it. */
   retired = false;
+  /** Payload of another connection that was addressed to this one. */
+  strange: { tag: number; bytes: number } | null = null;
   bytesSent = 0;
   bytesBack = 0;
   /** Every byte of payload on this connection has this value, so foreign bytes would show. */
@@ -98,6 +100,8 @@ export class HostileLink {
   head = 0;
   /** What the victim is told of the records that were taken, instead of the truth. */
   lie: number | null = null;
+  /** Takes nothing of what the victim sends. */
+  deaf = false;
   /** What was written over the victim's own head: it stays until the victim writes the next time. */
   garbage: number | null = null;
   #tail = 0;
@@ -184,13 +188,14 @@ export class HostileLink {
 
   close(one: HostileConnection): void {
     this.control(RECORD_CLOSE, one.id, one.generation);
-    if (one.state === 'told') this.#forget(one);
+    if (one.state === 'told') this.forget(one);
     else one.state = 'saying';
   }
 
-  #forget(one: HostileConnection): void {
+  /** Its slot may be somebody else's already. */
+  forget(one: HostileConnection): void {
     one.state = 'gone';
-    this.connections.delete(one.id);
+    if (this.connections.get(one.id) === one) this.connections.delete(one.id);
   }
 
   publish(): void {
@@ -201,6 +206,12 @@ export class HostileLink {
   wake(always = false): void {
     const slept = Atomics.exchange(this.words, this.layout.peerSleep >> 2, 0) !== 0;
     if (slept || always) this.#platform.ringDoorbell(this.#link.descriptor);
+  }
+
+  /** Doorbells beyond number, and bytes that are none. */
+  noise(bytes: Buffer): void {
+    for (let k = 0; k < 16; k++) this.#platform.ringDoorbell(this.#link.descriptor);
+    this.#platform.sendMessage(this.#link.descriptor, bytes);
   }
 
   // ---- seeing what becomes of it
@@ -257,7 +268,7 @@ export class HostileLink {
 
   read(): void {
     const { words, layout } = this;
-    for (;;) {
+    while (!this.deaf) {
       const head = Atomics.load(words, layout.receiveHead >> 2);
       if (head === this.#tail || head === this.garbage) break;
       this.garbage = null;
@@ -291,7 +302,7 @@ export class HostileLink {
       return this.fault(`record ${type} for ${id} ${generation}, which is not known`);
     }
     if (type === RECORD_CLOSE && length === CLOSE_SIZE) {
-      if (one.state === 'saying') this.#forget(one);
+      if (one.state === 'saying') this.forget(one);
       else if (one.state === 'open') {
         one.state = 'told';
         this.closed[one.unclear ? 'unclear' : one.finished ? 'orderly' : one.resetting ? 'reset' : 'violation']++;
@@ -301,7 +312,7 @@ export class HostileLink {
     } else if (type === RECORD_REFUSE && length === REFUSE_SIZE && one.state === 'asked') {
       if (id === this.side * SLOTS + probeSlot) this.#probed = generation;
       if (words[i + 3]! < 1 || words[i + 3]! > 3) this.fault(`refusal for ${words[i + 3]}`);
-      this.#forget(one);
+      this.forget(one);
     } else this.fault(`record ${type} of ${length} bytes in state ${one.state}`);
   }
 
@@ -334,10 +345,12 @@ export class HostileLink {
       if (one.id >> 16 !== this.side) one.owed = 0;
     } else if (type === TYPE_DATA) {
       for (let k = 0; k < payload; k++) {
-        if (this.bytes[at + k] !== one.tag) return this.fault(`byte ${this.bytes[at + k]} instead of ${one.tag}`);
+        const byte = this.bytes[at + k];
+        if (byte !== one.tag && byte !== one.strange?.tag) return this.fault(`byte ${byte} instead of ${one.tag}`);
       }
       one.bytesBack += payload;
-      if (one.bytesBack > one.bytesSent) this.fault(`${one.bytesBack} bytes back of ${one.bytesSent}`);
+      if (one.bytesBack > one.bytesSent + (one.strange?.bytes ?? 0))
+        this.fault(`${one.bytesBack} bytes back of ${one.bytesSent}`);
     } else if (type === TYPE_FINISH) one.finished = true;
     else if (type !== TYPE_CREDIT || payload !== 0) this.fault(`message of type ${type}`);
   }

@@ -89,3 +89,14 @@ function choose(random: Random, bits: number, truth: number, others: readonly nu
       return random.word();
   }
 }
+
+/** Puts a wrong value into a field of a message of the handshake. */
+export function spoilMessage(random: Random, message: Buffer, { name, word: offset, bits }: Field): void {
+  const size = Math.min(bits / 8, 4);
+  const at = offset + size * random.below(bits / 8 / size);
+  const truth = size === 2 ? message.readUInt16LE(at) : message.readInt32LE(at);
+  const field: Field = { structure: 'handshake', name, word: 0, shift: 0, bits: 8 * size };
+  const value = wrongValue(random, field, truth, [1, 2, 3, 9]);
+  if (size === 2) message.writeUInt16LE(value, at);
+  else message.writeInt32LE(value, at);
+}

@@ -1,0 +1,28 @@
+/**
+ * `sockets-direct/winsock2`: the Winsock API. Calls that block on Windows are promises here, which an AbortSignal cancels;
+ * errors are {@link WSAError}. `docs/winsock2.md` tells what there is.
+ */
+
+import { winsockServices } from '../compose.js';
+import { createFace } from './face.js';
+
+export type { Reason } from '../diagnostics/reasons.js';
+export * from '../spi/constants.js';
+export * from '../spi/errors.js';
+export type {
+  ConditionFunction,
+  SOCKADDR,
+  SOCKET_ADDRESS,
+  SOCKET_ADDRESS_LIST,
+  WSAPROTOCOL_INFO,
+} from '../spi/index.js';
+export type { AcceptExOptions } from './accept-ex.js';
+export * from './calls.js';
+export * from './constants.js';
+export { WSAError } from './error.js';
+export type { OptionAnswer, OptionValue } from './options.js';
+export type { Waiting } from './pending.js';
+export type { LINGER, SOCKET } from './socket.js';
+export type { WSADATA } from './startup.js';
+
+export const { WSAStartup, WSACleanup, WSASocket, socket } = createFace(winsockServices);
