@@ -130,6 +130,7 @@ export class Side {
       environment: { SOCKETS_DIRECT_DIR: directory },
       now: () => performance.now() * 1000,
       random: () => 0,
+      count: () => {},
       connectBudget: options.connectBudget ?? 5000,
       scheduler,
     });
