@@ -39,6 +39,8 @@ export interface OpenConnection {
   readonly hasUnsent: boolean;
   /** Closes, without telling the program anything. */
   endWithProcess(): void;
+  /** Ends at once: the peer sees a reset. */
+  reset(): void;
 }
 
 export interface Services {

@@ -76,6 +76,9 @@ export class Switch {
       unsent = unsent.filter(({ hasUnsent }) => hasUnsent);
       if (unsent.length === 0 && !waiting) return;
     } while (!expired());
+    // Nobody must take what is missing for the end of the data.
+    for (const connection of unsent) connection.reset();
+    turn();
   }
 
   /** At the first use; later the table of addresses is kept true. WSD-INI-1, WSD-INI-2. A provider that fails is left out, and the others go on (WSD-INI-18). */

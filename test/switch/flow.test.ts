@@ -95,3 +95,20 @@ test('WSD-FLW-6 each connection has a pool of registered buffers of its own, one
     }
   }
 });
+
+test('WSD-FLW-7 a program that stops reading gets nothing more, and the peer is held back until it reads on [simulated]', () => {
+  const bench = new Bench();
+  const { mine, theirs } = bench.pair();
+  const bytes = Buffer.from(Array.from({ length: 4_000_000 }, (_, i) => i * 3 + (i >> 10)));
+  mine.connection.write(bytes, () => {});
+  bench.stage.until(() => theirs.bytes.length > 0, 'some arrives');
+  theirs.connection.readStop();
+  const { length } = theirs.bytes;
+  bench.stage.settle();
+  assert.equal(theirs.bytes.length, length);
+  const sent = bench.client.log.of('WSPSend').length;
+  assert.ok(sent < bytes.length / 16_384, 'by far not everything is sent');
+  theirs.connection.readStart();
+  bench.stage.settle();
+  assert.ok(theirs.bytes.equals(bytes));
+});

@@ -38,7 +38,7 @@ export function runTests(copy: Copy, tests: string, pattern: RegExp | null, time
   const started = performance.now();
   const child = spawn(
     process.execPath,
-    ['--test', ...named, `--test-reporter=${reporter}`, `--test-reporter-destination=${output}`, copy.path(tests)],
+    [...named, `--test-reporter=${reporter}`, `--test-reporter-destination=${output}`, copy.path(tests)],
     { cwd: copy.folder, env: environment, stdio: 'ignore', detached: true },
   );
   const group = child.pid ?? 0;
