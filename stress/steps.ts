@@ -7,10 +7,11 @@ export type Side = 'acceptor' | 'connector';
 export const sides: readonly Side[] = ['acceptor', 'connector'];
 
 /**
- * What the survivor may see. `nothing`: it has not been told of a connection. `reset by TCP/IP`: it has fallen back while the
- * kernel was still closing the sockets of the dead, so that TCP connected, and was reset at once.
+ * What the survivor may see. `nothing`: it has not been told of a connection. `TCP/IP`: it has fallen back and TCP/IP has
+ * connected, be it because the kernel was still closing the sockets of the dead, or because the budget of the connect was
+ * over before the victim had come to its step.
  */
-export type Outcome = 'nothing' | 'ECONNREFUSED' | 'reset by TCP/IP' | 'end' | 'ECONNRESET';
+export type Outcome = 'nothing' | 'ECONNREFUSED' | 'TCP/IP' | 'end' | 'ECONNRESET';
 
 export interface Step {
   readonly name: string;
@@ -42,7 +43,7 @@ const firstReceived = before('ProviderConnection', 'receive');
 const firstSent = after('PeerLink', 'commit');
 const both = (points: readonly Point[]): Step['points'] => ({ acceptor: points, connector: points });
 /** The server is dead, and TCP/IP is refused as well; or nobody has been told of the client that is dead. */
-const unheard: Step['outcomes'] = { acceptor: ['ECONNREFUSED', 'reset by TCP/IP'], connector: ['nothing'] };
+const unheard: Step['outcomes'] = { acceptor: ['ECONNREFUSED', 'TCP/IP'], connector: ['nothing'] };
 const exchange = { victimPlan: 'exchange', survivorPlan: 'exchange' } as const;
 
 export const steps: readonly Step[] = [

@@ -75,7 +75,9 @@ async function connect(port: number): Promise<void> {
     await once(socket, 'connect');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    failed.push({ code: `${code}`, reason: carrier(socket).reason, time: now() });
+    const { reason } = carrier(socket);
+    failed.push({ code: `${code}`, reason, time: now() });
+    report('failed', { reason });
     return;
   }
   await use(socket);

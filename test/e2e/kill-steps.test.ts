@@ -11,7 +11,7 @@ const lanes = 2;
 
 for (const side of sides) {
   test(`[shared-memory] a killed ${side} leaves, at each step, an outcome, all that it had sent, and nothing else`, {
-    timeout: 60_000,
+    timeout: 115_000,
   }, async (t) => {
     const waiting = [...steps];
     const outcomes: string[] = [];

@@ -7,7 +7,7 @@ import { type PlanName, plans } from '../../stress/account.js';
 import { accountOf, armPoint, sideProgram, within } from '../../stress/accounts.js';
 import type { Point } from '../../stress/points.js';
 import type { Side } from '../../stress/steps.js';
-import { type Program, Stage, until } from '../support/stage.js';
+import { type Program, Stage } from '../support/stage.js';
 
 const standstill = 10_000;
 
@@ -57,24 +57,34 @@ async function run(t: TestContext, { name, side, plan, point }: Case): Promise<v
   const programs = { acceptor: start('acceptor'), connector: start('connector') };
   const { port } = await programs.acceptor.next<{ port: number }>('listening');
   await programs.connector.next('ready');
-  programs.connector.tell({ kind: 'connect', port });
+  const connect = (): void => programs.connector.tell({ kind: 'connect', port });
+  connect();
+  let failures = 0;
+  let standing = false;
+  programs.connector.child.on('message', ({ kind, reason }: { kind: string; reason: string }) => {
+    // A machine that has to start so many processes may take longer than the budget.
+    if (kind !== 'failed' || standing || reason !== 'connect-timeout') return;
+    failures++;
+    connect();
+  });
   if (point === null) {
-    for (const role of ['acceptor', 'connector'] as const) await programs[role].next('opened');
+    for (const role of ['acceptor', 'connector'] as const) await programs[role].next('opened', 30_000);
     programs[side].kill('SIGSTOP');
   }
-  await until(() => stopped(programs[side]), `${name}: stopped`);
+  await within(30_000, async () => stopped(programs[side]), Boolean, `${name}: not stopped`);
+  standing = true;
   await new Promise((resolve) => setTimeout(resolve, standstill));
   assert.ok(stopped(programs[side]), `${name}: it stood still all the time`);
   programs[side].kill('SIGCONT');
   if (point === null) for (const role of ['acceptor', 'connector'] as const) programs[role].tell({ kind: 'begin' });
   for (const program of [programs.acceptor, programs.connector]) {
     const { ended, failed } = await within(
-      20_000,
+      30_000,
       () => accountOf(program),
-      ({ ended, failed }) => ended.length + failed.length === 1,
+      ({ ended, failed }) => ended.length === 1 || failed.length > failures,
       name,
     );
-    assert.deepEqual(failed, [], name);
+    assert.equal(ended.length, 1, `${name}: ${JSON.stringify(failed)}`);
     const { how, provider, bytes, correct } = ended[0];
     assert.deepEqual(
       { how, provider, bytes, correct },
@@ -85,7 +95,7 @@ async function run(t: TestContext, { name, side, plan, point }: Case): Promise<v
 }
 
 test('[shared-memory] a side that stands still for 10 s in a stream, in a negotiation, or idle, loses nothing and goes on', {
-  timeout: 90_000,
+  timeout: 120_000,
 }, async (t) => {
   await Promise.all(cases.map((one) => run(t, one)));
 });
