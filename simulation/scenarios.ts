@@ -86,8 +86,18 @@ function disturb(simulation: Simulation, hosts: readonly Host[], within: number)
       world.schedule(() => process.stop(), from);
       world.schedule(() => process.resume(), from + world.pick(100_000));
     }
-    if (world.chance(0.15)) world.schedule(() => process.kill(), at());
   }
+  // One of them may die: at some time, after some step, or in the middle of a task.
+  const { process } = hosts[world.pick(hosts.length)]!;
+  const ways = [
+    () => world.schedule(() => process.kill(), world.pick(within)),
+    () => simulation.afterStep(Math.floor(10 ** (1 + 2.5 * world.random())), () => process.kill()),
+    () => {
+      simulation.dies = process;
+      simulation.deathOdds = 10 ** (-1 - 2 * world.random());
+    },
+  ];
+  if (world.chance(0.4)) ways[world.pick(ways.length)]!();
 }
 
 function finishRun(simulation: Simulation, after: number): void {
@@ -185,6 +195,10 @@ function providerDeathDuringClose(simulation: Simulation): void {
   const [server, client] = drawHosts(simulation, 2, { latency: 5, spread: 20 }) as [Host, Host];
   listenEverywhere(simulation, server, acceptAll);
   const dies = world.chance(0.5) ? server : client;
+  if (world.chance(0.3)) {
+    simulation.dies = dies.process;
+    simulation.deathOdds = 0.02;
+  }
   simulation.onEnd = (end) => {
     if (world.chance(0.8)) end.read();
     end.write([1 + world.pick(40_000)]);

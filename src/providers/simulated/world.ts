@@ -23,6 +23,9 @@ const turn = 1;
 /** Microseconds after which `runUntil` gives up, unless it is told otherwise: ten minutes. */
 const patience = 600_000_000;
 
+/** Thrown to end a task whose process has just been killed in the middle of it. */
+export class ProcessKilled extends Error {}
+
 /** An event loop. Its tasks run one at a time, in order, unless it is blocked; they are dropped when it is killed. */
 export class Process {
   readonly scheduler: WorldScheduler;
@@ -85,6 +88,12 @@ export class Process {
   resume(): void {
     this.#blockedUntil = this.world.now();
     this.world.wake(this);
+  }
+
+  /** The process is gone in the middle of its task, which goes no further. */
+  die(): never {
+    this.kill();
+    throw new ProcessKilled(`${this.name} was killed`);
   }
 
   /** The process is gone between two of its tasks, with all that it would have done. */
@@ -216,7 +225,11 @@ export class World {
   step(): boolean {
     const task = this.#take();
     if (task === null) return false;
-    task();
+    try {
+      task();
+    } catch (error) {
+      if (!(error instanceof ProcessKilled)) throw error;
+    }
     this.onStep?.();
     return true;
   }
