@@ -35,7 +35,7 @@ function listenEverywhere(simulation: Simulation, server: Host, policy: Listener
 
 function drawPolicy(world: World): ListenerPolicy {
   return {
-    reject: world.chance(0.3) ? world.random() * 0.5 : 0,
+    reject: world.chance(0.3) ? world.random() * 0.3 : 0,
     defer: world.chance(0.3) ? world.random() * 0.8 : 0,
     deferMicroseconds: 1 + world.pick(world.chance(0.5) ? 200 : 80_000),
     sanBacklog: world.chance(0.3) ? 1 + world.pick(3) : 64,
