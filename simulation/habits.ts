@@ -64,6 +64,8 @@ export function behave(end: ProgramEnd, world: World, habits: Habits): void {
   end.onData = react;
   end.onOver = react;
   if (world.chance(0.8)) end.read();
+  // From inside the callback that brings the connection.
+  react();
   end.process.schedule(act, world.pick(habits.gap));
 }
 

@@ -39,6 +39,7 @@ function drawPolicy(world: World): ListenerPolicy {
     defer: world.chance(0.3) ? world.random() * 0.8 : 0,
     deferMicroseconds: 1 + world.pick(world.chance(0.5) ? 200 : 80_000),
     sanBacklog: world.chance(0.3) ? 1 + world.pick(3) : 64,
+    unlisten: world.chance(0.2) ? 0.2 : 0,
   };
 }
 
@@ -129,6 +130,15 @@ function swarm(simulation: Simulation): void {
         listener = listenEverywhere(simulation, server, policy);
       }, world.pick(within));
     }, world.pick(within));
+  }
+  for (const host of hosts) {
+    const moment = (): number => world.pick(2 * within);
+    // The interfaces change, or the program cleans up: which the switch refuses while anything is open.
+    if (world.chance(0.2)) host.process.schedule(() => host.tcpip.changeAddresses(host.tcpip.addresses), moment());
+    if (!world.chance(0.3)) continue;
+    host.process.schedule(() => {
+      if (host.switch.cleanup()) world.mark('program: cleanup');
+    }, moment());
   }
   disturb(simulation, hosts, 2 * within);
   finishRun(simulation, 2 * within + world.pick(20_000));
@@ -299,7 +309,13 @@ function deferredAccept(simulation: Simulation): void {
   simulation.onEnd = (end) => behave(end, world, habits);
   const deferMicroseconds = 1 + world.pick(world.chance(0.5) ? 500 : 40_000);
   const reject = world.random() * 0.3;
-  const listener = listenEverywhere(simulation, server, { reject, defer: 0.7, deferMicroseconds, sanBacklog: 4 });
+  const listener = listenEverywhere(simulation, server, {
+    reject,
+    defer: 0.7,
+    deferMicroseconds,
+    sanBacklog: 4,
+    unlisten: 0.02,
+  });
   connectSeveral(simulation, server, [client], 4, 2000);
   if (world.chance(0.3)) server.process.schedule(() => simulation.unlisten(listener), world.pick(deferMicroseconds));
   finishRun(simulation, 60_000);

@@ -34,9 +34,11 @@ export interface ListenerPolicy {
   /** Most microseconds for which a deferred request waits. */
   readonly deferMicroseconds: number;
   readonly sanBacklog: number;
+  /** Odds that the program closes the listener from inside the condition function. */
+  readonly unlisten: number;
 }
 
-export const acceptAll: ListenerPolicy = { reject: 0, defer: 0, deferMicroseconds: 0, sanBacklog: 64 };
+export const acceptAll: ListenerPolicy = { reject: 0, defer: 0, deferMicroseconds: 0, sanBacklog: 64, unlisten: 0 };
 
 export class Simulation implements Run {
   readonly rig: Rig;
@@ -161,6 +163,10 @@ export class Simulation implements Run {
           const attempt = this.#callers.get(text(caller));
           check(attempt !== undefined, `a request of ${text(caller)}, whom nobody knows`);
           check(this.listeners.has(socket), `${attempt.name}: the condition function of a closed listener`);
+          if (world.chance(policy.unlisten)) {
+            world.mark('program: unlisten in the condition function');
+            this.unlisten(socket);
+          }
           if (world.chance(policy.defer)) {
             world.mark('program: CF_DEFER');
             host.process.schedule(() => socket.switchSocket.acceptDeferred(), 1 + world.pick(policy.deferMicroseconds));
