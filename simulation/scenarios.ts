@@ -4,6 +4,7 @@ import { drawFaults, noFaults } from '../src/providers/simulated/faults.js';
 import type { SimulatedOptions } from '../src/providers/simulated/settings.js';
 import type { World } from '../src/providers/simulated/world.js';
 import type { Attempt } from './attempt.js';
+import { check } from './failure.js';
 import { behave, drawHabits } from './habits.js';
 import type { ProgramEnd } from './program.js';
 import type { Host, ProgramSocket } from './rig.js';
@@ -340,6 +341,40 @@ function lateReceiveBuffers(simulation: Simulation): void {
   finishRun(simulation, 20_000);
 }
 
+/** A program writes, ends its sending or closes, and calls process.exit: its peer gets all of it (WSD-CLS-6). */
+function processExit(simulation: Simulation): void {
+  const { world } = simulation;
+  const [server, client] = drawHosts(simulation, 2, { latency: 5, spread: 20 }) as [Host, Host];
+  listenEverywhere(simulation, server, acceptAll);
+  let exits = false;
+  simulation.onEnd = (end) => {
+    end.read();
+    if (end.process === server.process) return;
+    for (let i = world.pick(12); i >= 0; i--) end.write([1 + world.pick(world.chance(0.5) ? 200 : 40_000)]);
+    const last = [() => end.finish(), () => end.close(), () => {}];
+    last[world.pick(last.length)]!();
+    if (exits) return;
+    exits = true;
+    end.process.schedule(() => {
+      world.mark('scenario: exit');
+      if (end.hasUnsent) world.mark('scenario: exit with bytes unsent');
+      // The end of a process ends all it has written.
+      for (const { client: sender } of simulation.attempts) if (sender !== null) sender.out.finished = true;
+      client.exit();
+    }, world.pick(200));
+  };
+  connectSeveral(simulation, server, [client], 1 + world.pick(3), 100);
+  finishRun(simulation, 20_000);
+  if (simulation.lostResources([server, client])) return;
+  for (const { client: sender, server: receiver } of simulation.attempts) {
+    if (sender === null) continue;
+    const { received = 0, written = 0 } = receiver?.incoming ?? {};
+    const cut = `${sender.name} has exited, and ${received} of ${written} bytes arrived`;
+    if (receiver?.ended === true) check(received === written, cut);
+    else check(world.marks.has('program: exit took too long'), `${cut}, with an error`);
+  }
+}
+
 export const scenarios: Readonly<Record<string, Scenario>> = {
   swarm,
   'close-during-handshake': closeDuringHandshake,
@@ -350,4 +385,5 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   'withdrawal-while-blocked': withdrawalWhileBlocked,
   'deferred-accept': deferredAccept,
   'late-receive-buffers': lateReceiveBuffers,
+  'process-exit': processExit,
 };

@@ -101,18 +101,21 @@ export class Simulation implements Run {
   }
 
   excuse(hosts: readonly Host[]): string | null {
-    for (const { process, providers } of hosts) {
-      if (!process.isAlive) return `${process.name} was killed`;
-      for (const { faults } of providers) {
-        const call = lossCalls.find((name) => faults.struck.has(name));
-        if (call !== undefined) return `${call} failed`;
-      }
+    const dead = hosts.find(({ process }) => !process.isAlive);
+    return dead === undefined ? this.lostResources(hosts) : `${dead.process.name} was killed`;
+  }
+
+  /** A call that has failed and with it a connection, or null. */
+  lostResources(hosts: readonly Host[]): FaultyCall | null {
+    for (const { faults } of hosts.flatMap(({ providers }) => providers)) {
+      const call = lossCalls.find((name) => faults.struck.has(name));
+      if (call !== undefined) return call;
     }
     return null;
   }
 
   mayEndNegotiations(): boolean {
-    return this.world.marks.has('program: unlisten') || this.world.marks.has('process-stopped');
+    return ['program: unlisten', 'program: exits', 'process-stopped'].some((kind) => this.world.marks.has(kind));
   }
 
   mayRefuse(): boolean {

@@ -39,6 +39,8 @@ export interface OpenConnection {
   readonly hasUnsent: boolean;
   /** Closes, without telling the program anything. */
   endWithProcess(): void;
+  /** Gives up what is unsent, and the peer is told so. */
+  reset(): void;
 }
 
 export interface Services {

@@ -76,6 +76,8 @@ export class Switch {
       unsent = unsent.filter(({ hasUnsent }) => hasUnsent);
       if (unsent.length === 0 && !waiting) return;
     } while (!expired());
+    // A stream that is cut off must not look like one that has ended.
+    for (const connection of unsent) connection.reset();
   }
 
   /** At the first use; later the table of addresses is kept true. WSD-INI-1, WSD-INI-2. A provider that fails is left out, and the others go on (WSD-INI-18). */

@@ -79,10 +79,10 @@ export class Process {
   }
 
   /** SIGSTOP, until `resume`. */
-  stop(): void {
+  stop(mark = 'process-stopped'): void {
     if (!this.#alive) return;
     this.#blockedUntil = Number.POSITIVE_INFINITY;
-    this.world.mark('process-stopped');
+    this.world.mark(mark);
   }
 
   resume(): void {
@@ -91,17 +91,17 @@ export class Process {
   }
 
   /** The process is gone in the middle of its task, which goes no further. */
-  die(): never {
-    this.kill();
+  die(mark?: string): never {
+    this.kill(mark);
     throw new ProcessKilled(`${this.name} was killed`);
   }
 
   /** The process is gone between two of its tasks, with all that it would have done. */
-  kill(): void {
+  kill(mark = 'process-killed'): void {
     if (!this.#alive) return;
     this.#alive = false;
     this.nextTasks.length = 0;
-    this.world.mark('process-killed');
+    this.world.mark(mark);
     for (const tell of [...this.onKilled]) tell();
     this.onKilled.clear();
   }
