@@ -77,7 +77,7 @@ export class Attacker {
     for (const one of this.#pool) if (one.state === 'open') this.#message(one);
     const dangerous = random.once(8);
     if (dangerous) this.#danger();
-    else if (this.#port > 0) for (let k = random.below(8); k > 0; k--) this.#oddRequest();
+    else if (this.#port > 0) for (let k = random.below(24); k > 0; k--) this.#oddRequest();
     this.#sleepWord();
     if (random.once(16)) this.link.noise(Buffer.alloc(1 + random.below(4000), random.below(256)));
     if (!this.#settle()) return false;

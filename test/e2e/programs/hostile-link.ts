@@ -211,7 +211,8 @@ export class HostileLink {
   /** Doorbells beyond number, and bytes that are none. */
   noise(bytes: Buffer): void {
     for (let k = 0; k < 16; k++) this.#platform.ringDoorbell(this.#link.descriptor);
-    this.#platform.sendMessage(this.#link.descriptor, bytes);
+    // The victim may have had enough just now.
+    if (!this.#platform.peerHungUp(this.#link.descriptor)) this.#platform.sendMessage(this.#link.descriptor, bytes);
   }
 
   // ---- seeing what becomes of it
