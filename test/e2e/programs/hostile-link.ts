@@ -3,7 +3,7 @@
  * checks that whatever comes back is something that it may see.
  */
 
-import type { Platform } from '../../../src/platform/index.js';
+import { type Platform, PlatformError } from '../../../src/platform/index.js';
 import { type ArenaLayout, arenaLayout, RING_SIZE, SLOTS } from '../../../src/providers/shared-memory/arena.js';
 import type { EstablishedLink } from '../../../src/providers/shared-memory/endpoint.js';
 import {
@@ -211,8 +211,12 @@ export class HostileLink {
   /** Doorbells beyond number, and bytes that are none. */
   noise(bytes: Buffer): void {
     for (let k = 0; k < 16; k++) this.#platform.ringDoorbell(this.#link.descriptor);
-    // The victim may have had enough just now.
-    if (!this.#platform.peerHungUp(this.#link.descriptor)) this.#platform.sendMessage(this.#link.descriptor, bytes);
+    try {
+      this.#platform.sendMessage(this.#link.descriptor, bytes);
+    } catch (error) {
+      // The victim may have had enough just now.
+      if (!(error instanceof PlatformError) || error.reason !== 'peer-gone') throw error;
+    }
   }
 
   // ---- seeing what becomes of it
