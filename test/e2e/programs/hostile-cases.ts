@@ -24,6 +24,8 @@ import { type Random, wrongValue } from './hostile-values.js';
 
 /** Connections of a link at one time. */
 const poolSize = 32;
+/** Milliseconds for which a link is kept on which the victim asks for nothing. */
+const requestPatience = 300;
 const negotiationWords = HEADER_SIZE / 4;
 
 /** Type and size of records, for those that are not requests. */
@@ -72,6 +74,8 @@ export class Attacker {
   #flipping = false;
   #slot = 0;
   #sleeping = false;
+  /** The victim asks for nothing. */
+  #idle = false;
 
   constructor(link: HostileLink, random: Random, tally: Tally, port: number) {
     this.link = link;
@@ -86,6 +90,7 @@ export class Attacker {
     this.#flipping = random.once(5);
     this.#tidy();
     const asked = this.#port > 0 ? this.#ask() : this.#answer();
+    if (this.#idle) return false;
     for (const one of this.#pool) if (one.state === 'open') this.#message(one);
     const dangerous = random.once(6);
     if (dangerous) this.#danger();
@@ -183,7 +188,7 @@ export class Attacker {
       link.read();
       return link.requests.length > 0;
     };
-    if (this.#pool.length === 0) link.wait(somebody);
+    if (this.#pool.length === 0 && !link.wait(somebody, null, requestPatience)) this.#idle = true;
     for (const one of link.requests.splice(0)) {
       // Withdrawn, because we were slow.
       if (!this.#decide(one)) continue;

@@ -232,7 +232,7 @@ export class HostileLink {
   }
 
   /** True once the condition holds; false if the victim has ended the link, or does nothing. */
-  wait(condition: () => boolean, meanwhile: (() => void) | null = null): boolean {
+  wait(condition: () => boolean, meanwhile: (() => void) | null = null, limit = patience): boolean {
     let end = 0;
     for (let spins = 1; ; spins++) {
       meanwhile?.();
@@ -244,7 +244,7 @@ export class HostileLink {
         }
         this.wake((spins & 0xfff) === 0);
         const now = performance.now();
-        if (end === 0) end = now + patience;
+        if (end === 0) end = now + limit;
         if (now > end) return false;
       }
       if (meanwhile === null || (spins & 63) === 0) this.#platform.schedYield();
