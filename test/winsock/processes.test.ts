@@ -41,6 +41,16 @@ for (const provider of ['shared-memory', 'tcpip'] as const) {
   );
 }
 
+test('programs with the preload may use the Winsock face as well', limit, async (t) => {
+  const stage = new Stage(t);
+  const server = stage.start('winsock-server', [`[${CF_ACCEPT}]`]);
+  const port = await listening(server);
+  const client = stage.start('winsock-client', [port, bytes]);
+  assert.deepEqual(await client.next('echo'), { kind: 'echo', provider: 'shared-memory', bytes, correct: true });
+  assert.equal((await client.ended()).code, 0);
+  assert.equal((await server.ended()).code, 0);
+});
+
 test('plain programs of node:net at the other end, either way', limit, async (t) => {
   const stage = new Stage(t);
   const server = stage.start('winsock-server', [`[${CF_ACCEPT}]`], plain);
