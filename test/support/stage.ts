@@ -132,7 +132,8 @@ export class Program {
 
   /** Tells the program something: programs listen for what they know. */
   tell(order: Report): void {
-    this.child.send(order);
+    // One that is dead does not answer, which is what whoever waits for an answer is told.
+    this.child.send(order, () => {});
   }
 
   kill(signal: NodeJS.Signals = 'SIGKILL'): void {
