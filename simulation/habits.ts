@@ -33,8 +33,8 @@ export function drawHabits(world: World): Habits {
   const chosen = actions.filter((action) => action === 'small' || world.chance(0.6));
   return {
     weights: chosen.map((action) => [action, usual[action]] as const),
-    gap: 1 + 10 ** (world.random() * 4),
-    actionsMax: 2 + world.pick(25),
+    gap: 1 + 10 ** (world.random() * 3.3),
+    actionsMax: 2 + world.pick(world.chance(0.5) ? 20 : 80),
     largest: 1 + 10 ** (3 + world.random() * 2.3),
     reactive: world.chance(0.5) ? world.random() * 0.2 : 0,
   };
@@ -64,6 +64,8 @@ export function behave(end: ProgramEnd, world: World, habits: Habits): void {
   end.onData = react;
   end.onOver = react;
   if (world.chance(0.8)) end.read();
+  // From inside the callback that brings the connection.
+  react();
   end.process.schedule(act, world.pick(habits.gap));
 }
 

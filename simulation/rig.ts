@@ -109,6 +109,27 @@ export class Host {
     return this.rig.world.place(`${portsPlace} ${this.address}`, () => new Set<number>());
   }
 
+  /**
+   * The program calls process.exit, in a task of its own: its event loop turns no more, and for up to a second its
+   * connections send what was written. Then the process is gone.
+   */
+  exit(): void {
+    const { world } = this.rig;
+    const end = world.now() + 1_000_000;
+    this.process.stop('program: exits');
+    const turn = (): boolean => {
+      for (const { sockets } of this.providers) for (const { connection } of sockets) connection?.poll();
+      world.step();
+      return false;
+    };
+    this.switch.endWithProcess(turn, () => {
+      if (world.now() <= end) return false;
+      world.mark('program: exit took too long');
+      return true;
+    });
+    this.process.die('program: exit');
+  }
+
   name(port: number, address = this.address): SOCKADDR {
     return { sa_family: address.includes(':') ? AF_INET6 : AF_INET, address, port };
   }

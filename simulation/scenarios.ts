@@ -4,6 +4,7 @@ import { drawFaults, noFaults } from '../src/providers/simulated/faults.js';
 import type { SimulatedOptions } from '../src/providers/simulated/settings.js';
 import type { World } from '../src/providers/simulated/world.js';
 import type { Attempt } from './attempt.js';
+import { check } from './failure.js';
 import { behave, drawHabits } from './habits.js';
 import type { ProgramEnd } from './program.js';
 import type { Host, ProgramSocket } from './rig.js';
@@ -35,10 +36,11 @@ function listenEverywhere(simulation: Simulation, server: Host, policy: Listener
 
 function drawPolicy(world: World): ListenerPolicy {
   return {
-    reject: world.chance(0.3) ? world.random() * 0.5 : 0,
+    reject: world.chance(0.3) ? world.random() * 0.3 : 0,
     defer: world.chance(0.3) ? world.random() * 0.8 : 0,
     deferMicroseconds: 1 + world.pick(world.chance(0.5) ? 200 : 80_000),
     sanBacklog: world.chance(0.3) ? 1 + world.pick(3) : 64,
+    unlisten: world.chance(0.2) ? 0.2 : 0,
   };
 }
 
@@ -86,8 +88,18 @@ function disturb(simulation: Simulation, hosts: readonly Host[], within: number)
       world.schedule(() => process.stop(), from);
       world.schedule(() => process.resume(), from + world.pick(100_000));
     }
-    if (world.chance(0.15)) world.schedule(() => process.kill(), at());
   }
+  // One of them may die: at some time, after some step, or in the middle of a task.
+  const { process } = hosts[world.pick(hosts.length)]!;
+  const ways = [
+    () => world.schedule(() => process.kill(), world.pick(within)),
+    () => simulation.afterStep(Math.floor(10 ** (1 + 2.5 * world.random())), () => process.kill()),
+    () => {
+      simulation.dies = process;
+      simulation.deathOdds = 10 ** (-1 - 2 * world.random());
+    },
+  ];
+  if (world.chance(0.4)) ways[world.pick(ways.length)]!();
 }
 
 function finishRun(simulation: Simulation, after: number): void {
@@ -119,6 +131,15 @@ function swarm(simulation: Simulation): void {
         listener = listenEverywhere(simulation, server, policy);
       }, world.pick(within));
     }, world.pick(within));
+  }
+  for (const host of hosts) {
+    const moment = (): number => world.pick(2 * within);
+    // The interfaces change, or the program cleans up: which the switch refuses while anything is open.
+    if (world.chance(0.2)) host.process.schedule(() => host.tcpip.changeAddresses(host.tcpip.addresses), moment());
+    if (!world.chance(0.3)) continue;
+    host.process.schedule(() => {
+      if (host.switch.cleanup()) world.mark('program: cleanup');
+    }, moment());
   }
   disturb(simulation, hosts, 2 * within);
   finishRun(simulation, 2 * within + world.pick(20_000));
@@ -185,6 +206,10 @@ function providerDeathDuringClose(simulation: Simulation): void {
   const [server, client] = drawHosts(simulation, 2, { latency: 5, spread: 20 }) as [Host, Host];
   listenEverywhere(simulation, server, acceptAll);
   const dies = world.chance(0.5) ? server : client;
+  if (world.chance(0.3)) {
+    simulation.dies = dies.process;
+    simulation.deathOdds = 0.02;
+  }
   simulation.onEnd = (end) => {
     if (world.chance(0.8)) end.read();
     end.write([1 + world.pick(40_000)]);
@@ -285,7 +310,13 @@ function deferredAccept(simulation: Simulation): void {
   simulation.onEnd = (end) => behave(end, world, habits);
   const deferMicroseconds = 1 + world.pick(world.chance(0.5) ? 500 : 40_000);
   const reject = world.random() * 0.3;
-  const listener = listenEverywhere(simulation, server, { reject, defer: 0.7, deferMicroseconds, sanBacklog: 4 });
+  const listener = listenEverywhere(simulation, server, {
+    reject,
+    defer: 0.7,
+    deferMicroseconds,
+    sanBacklog: 4,
+    unlisten: 0.02,
+  });
   connectSeveral(simulation, server, [client], 4, 2000);
   if (world.chance(0.3)) server.process.schedule(() => simulation.unlisten(listener), world.pick(deferMicroseconds));
   finishRun(simulation, 60_000);
@@ -310,6 +341,40 @@ function lateReceiveBuffers(simulation: Simulation): void {
   finishRun(simulation, 20_000);
 }
 
+/** A program writes, ends its sending or closes, and calls process.exit: its peer gets all of it (WSD-CLS-6). */
+function processExit(simulation: Simulation): void {
+  const { world } = simulation;
+  const [server, client] = drawHosts(simulation, 2, { latency: 5, spread: 20 }) as [Host, Host];
+  listenEverywhere(simulation, server, acceptAll);
+  let exits = false;
+  simulation.onEnd = (end) => {
+    end.read();
+    if (end.process === server.process) return;
+    for (let i = world.pick(12); i >= 0; i--) end.write([1 + world.pick(world.chance(0.5) ? 200 : 40_000)]);
+    const last = [() => end.finish(), () => end.close(), () => {}];
+    last[world.pick(last.length)]!();
+    if (exits) return;
+    exits = true;
+    end.process.schedule(() => {
+      world.mark('scenario: exit');
+      if (end.hasUnsent) world.mark('scenario: exit with bytes unsent');
+      // The end of a process ends all it has written.
+      for (const { client: sender } of simulation.attempts) if (sender !== null) sender.out.finished = true;
+      client.exit();
+    }, world.pick(200));
+  };
+  connectSeveral(simulation, server, [client], 1 + world.pick(3), 100);
+  finishRun(simulation, 20_000);
+  if (simulation.lostResources([server, client])) return;
+  for (const { client: sender, server: receiver } of simulation.attempts) {
+    if (sender === null) continue;
+    const { received = 0, written = 0 } = receiver?.incoming ?? {};
+    const cut = `${sender.name} has exited, and ${received} of ${written} bytes arrived`;
+    if (receiver?.ended === true) check(received === written, cut);
+    else check(world.marks.has('program: exit took too long'), `${cut}, with an error`);
+  }
+}
+
 export const scenarios: Readonly<Record<string, Scenario>> = {
   swarm,
   'close-during-handshake': closeDuringHandshake,
@@ -320,4 +385,5 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   'withdrawal-while-blocked': withdrawalWhileBlocked,
   'deferred-accept': deferredAccept,
   'late-receive-buffers': lateReceiveBuffers,
+  'process-exit': processExit,
 };

@@ -2,7 +2,7 @@
 
 import { type FaultKnobs, Faults, type FaultyCall } from '../src/providers/simulated/faults.js';
 import type { SimulatedOptions } from '../src/providers/simulated/settings.js';
-import type { World } from '../src/providers/simulated/world.js';
+import type { Process, World } from '../src/providers/simulated/world.js';
 import { CF_ACCEPT, CF_DEFER, CF_REJECT, type SanServiceProvider, type SOCKADDR } from '../src/spi/index.js';
 import { Attempt, type Run } from './attempt.js';
 import { check, fail } from './failure.js';
@@ -34,9 +34,11 @@ export interface ListenerPolicy {
   /** Most microseconds for which a deferred request waits. */
   readonly deferMicroseconds: number;
   readonly sanBacklog: number;
+  /** Odds that the program closes the listener from inside the condition function. */
+  readonly unlisten: number;
 }
 
-export const acceptAll: ListenerPolicy = { reject: 0, defer: 0, deferMicroseconds: 0, sanBacklog: 64 };
+export const acceptAll: ListenerPolicy = { reject: 0, defer: 0, deferMicroseconds: 0, sanBacklog: 64, unlisten: 0 };
 
 export class Simulation implements Run {
   readonly rig: Rig;
@@ -53,6 +55,14 @@ export class Simulation implements Run {
   readonly #plant: Plant | null;
   #starting: Attempt | null = null;
   steps = 0;
+  /** The process that may die inside a task, with the odds for each call. */
+  dies: Process | null = null;
+  deathOdds = 0;
+  /** The end of the run: nobody dies any more. */
+  #calm = false;
+  /** What is to be done after so many steps. */
+  readonly #plans = new Map<number, () => void>();
+  #marksSeen = 0;
   #refusals = 0;
 
   constructor(seed: number, strength: number, plant: Plant | null, trace: boolean) {
@@ -61,29 +71,51 @@ export class Simulation implements Run {
     this.strength = strength;
     this.#plant = plant;
     if (trace) this.world.trace = [];
-    this.world.onStep = () => {
-      this.steps++;
-      if (this.steps > stepsMax) fail(`no end after ${stepsMax} steps`);
-    };
+    this.world.onStep = () => this.#afterStep();
   }
 
   note(what: string): void {
     this.world.note(what);
   }
 
+  /** Plans something for the moment after the world's step of that number. */
+  afterStep(number: number, action: () => void): void {
+    this.#plans.set(number, action);
+  }
+
+  #afterStep(): void {
+    this.steps++;
+    if (this.steps > stepsMax) fail(`no end after ${stepsMax} steps`);
+    for (const [host, spi] of this.#checks) {
+      if (!host.process.isAlive) continue;
+      const sockets = host.providers.reduce((sum, provider) => sum + provider.sockets.size, 0);
+      const { handles } = spi;
+      check(handles === sockets, `${handles} handles for ${sockets} SAN sockets`);
+    }
+    const { marks } = this.world;
+    if (marks.size !== this.#marksSeen) {
+      this.#marksSeen = marks.size;
+      for (const kind of marks.keys()) if (kind.startsWith('violation: ')) fail(kind);
+    }
+    this.#plans.get(this.steps)?.();
+  }
+
   excuse(hosts: readonly Host[]): string | null {
-    for (const { process, providers } of hosts) {
-      if (!process.isAlive) return `${process.name} was killed`;
-      for (const { faults } of providers) {
-        const call = lossCalls.find((name) => faults.struck.has(name));
-        if (call !== undefined) return `${call} failed`;
-      }
+    const dead = hosts.find(({ process }) => !process.isAlive);
+    return dead === undefined ? this.lostResources(hosts) : `${dead.process.name} was killed`;
+  }
+
+  /** A call that has failed and with it a connection, or null. */
+  lostResources(hosts: readonly Host[]): FaultyCall | null {
+    for (const { faults } of hosts.flatMap(({ providers }) => providers)) {
+      const call = lossCalls.find((name) => faults.struck.has(name));
+      if (call !== undefined) return call;
     }
     return null;
   }
 
   mayEndNegotiations(): boolean {
-    return this.world.marks.has('program: unlisten') || this.world.marks.has('process-stopped');
+    return ['program: unlisten', 'program: exits', 'process-stopped'].some((kind) => this.world.marks.has(kind));
   }
 
   mayRefuse(): boolean {
@@ -94,16 +126,26 @@ export class Simulation implements Run {
 
   /** A process with a NIC for each of the options. */
   host(nics: readonly Partial<SimulatedOptions>[], knobs: FaultKnobs | null): Host {
-    const check = new SpiCheck(this.world, `process ${this.rig.hosts.length + 1}`, {
+    const spi = new SpiCheck(this.world, `process ${this.rig.hosts.length + 1}`, {
+      between: () => this.#between(host),
       bound: (name) => this.#bound(name),
       accepted: (caller) => this.#callers.get(text(caller))?.acceptBelow(),
     });
-    const host = this.rig.host({
+    const host: Host = this.rig.host({
       providers: nics.map((nic) => ({ ...nic, faults: knobs === null ? null : new Faults(this.world, knobs) })),
-      wrap: (provider) => check.wrap(this.#plant === null ? provider : this.#plant(provider, this.world)),
+      wrap: (provider) => spi.wrap(this.#plant === null ? provider : this.#plant(provider, this.world)),
     });
-    this.#checks.set(host, check);
+    this.#checks.set(host, spi);
     return host;
+  }
+
+  /** A process may die in the middle of what it does, before or after any call of its provider. */
+  #between(host: Host): void {
+    // What still runs is only the unwinding of the task in which it died.
+    if (!host.process.isAlive) host.process.die();
+    if (this.#calm || host.process !== this.dies || !this.world.chance(this.deathOdds)) return;
+    this.world.mark('fault: killed inside a task');
+    host.process.die();
   }
 
   #bound(name: SOCKADDR): void {
@@ -124,6 +166,10 @@ export class Simulation implements Run {
           const attempt = this.#callers.get(text(caller));
           check(attempt !== undefined, `a request of ${text(caller)}, whom nobody knows`);
           check(this.listeners.has(socket), `${attempt.name}: the condition function of a closed listener`);
+          if (world.chance(policy.unlisten)) {
+            world.mark('program: unlisten in the condition function');
+            this.unlisten(socket);
+          }
           if (world.chance(policy.defer)) {
             world.mark('program: CF_DEFER');
             host.process.schedule(() => socket.switchSocket.acceptDeferred(), 1 + world.pick(policy.deferMicroseconds));
@@ -206,6 +252,7 @@ export class Simulation implements Run {
 
   /** Every program reads all there is and ends its sending: then every connection has to end, with all its bytes. */
   drain(): void {
+    this.#calm = true;
     for (const host of this.rig.hosts) if (host.process.isAlive && host.process.isBlocked) host.process.resume();
     for (;;) {
       // Ends may still come into being.
@@ -237,7 +284,6 @@ export class Simulation implements Run {
     for (const handle of this.#arrivals) handle.close();
     for (const attempt of this.attempts) if (attempt.missing !== null) fail(attempt.missing);
     for (const host of this.rig.hosts) if (host.process.isAlive) this.#checkLeft(host);
-    for (const kind of this.world.marks.keys()) if (kind.startsWith('violation: ')) fail(kind);
   }
 
   #checkLeft(host: Host): void {

@@ -41,6 +41,8 @@ export interface SpiWatcher {
   bound(name: SOCKADDR): void;
   /** WSPAccept has returned a socket for this caller. */
   accepted(caller: SOCKADDR): void;
+  /** Just before and just after a call: the place for a death in the middle of a task. */
+  between(): void;
 }
 
 export class SpiCheck {
@@ -66,6 +68,11 @@ export class SpiCheck {
       if (notifies(overlapped) || overlapped.Internal === WSS_OPERATION_IN_PROGRESS) operations++;
     }
     return { handles: this.#handles.size, operations, registrations: this.#memory.size };
+  }
+
+  /** Switch handles that are open. */
+  get handles(): number {
+    return this.#handles.size;
   }
 
   #note(what: string): void {
@@ -125,6 +132,7 @@ export class SpiCheck {
     const noted: Record<string, unknown> = {};
     for (const [fn, call] of Object.entries(inner) as [string, (...args: unknown[]) => unknown][]) {
       noted[fn] = (...args: unknown[]): unknown => {
+        this.#watcher.between();
         const result = call(...args);
         if (this.#world.trace !== null) {
           const errno = (args[args.length - 1] as Out<number>).value;
@@ -132,6 +140,7 @@ export class SpiCheck {
           const socket = typeof args[0] === 'object' && args[0] !== null ? ` ${this.#ordinal(args[0])}` : '';
           this.#note(`${fn}${socket}${failed ? ` ${errorName(errno)}` : ''}`);
         }
+        this.#watcher.between();
         return result;
       };
     }

@@ -66,7 +66,7 @@ export interface AcceptHandler {
   condition(caller: SOCKADDR, callee: SOCKADDR): number;
   /** The session is negotiated. The connection does not deliver before its `readStart`. */
   accepted(connection: SanConnection): void;
-  /** Instead of `accepted`: the negotiation with this caller failed after CF_ACCEPT. */
+  /** Instead of `accepted` after CF_ACCEPT: the request was withdrawn, or could not be accepted or negotiated. */
   lost?(caller: SOCKADDR): void;
 }
 

@@ -114,14 +114,23 @@ export class SanListener {
       // that asks for no handle cannot tell of it (WSD-THR-7).
       this.#services.count('provider-error');
       if (accepted !== INVALID_SOCKET) table.WSPCloseSocket(accepted, this.#errno);
+      this.#lost(question.admitted);
       return;
     }
     if (error === WSATRY_AGAIN) this.#deferred = true;
-    if (accepted === INVALID_SOCKET || handle === null) return;
+    if (accepted === INVALID_SOCKET || handle === null) {
+      this.#lost(question.admitted);
+      return;
+    }
     const local = this.#asFamily(question.callee ?? this.#local);
     this.#negotiate(
       new Connection(this.#services, this.#carrier, accepted, handle, false, local, this.#asFamily(peer)),
     );
+  }
+
+  /** Tells who has said CF_ACCEPT that nothing comes of it: the peer has withdrawn, say, or there is no memory. */
+  #lost(caller: SOCKADDR | null): void {
+    if (caller !== null) this.#handler.lost?.(this.#asFamily(caller));
   }
 
   #negotiate(connection: Connection): void {

@@ -17,6 +17,8 @@ import {
 export class Question {
   /** The called address that the provider has told. */
   callee: SOCKADDR | null = null;
+  /** The caller for whom the answer was CF_ACCEPT. */
+  admitted: SOCKADDR | null = null;
   #calls = 0;
   #verdict = CF_REJECT;
   #asking = false;
@@ -34,6 +36,7 @@ export class Question {
     this.#calls = 0;
     this.#asking = true;
     this.callee = null;
+    this.admitted = null;
   }
 
   /** In the middle of a WSPAccept. */
@@ -47,6 +50,7 @@ export class Question {
     if (++this.#calls > 1 || !this.#asking) return CF_REJECT;
     this.callee = callee;
     this.#verdict = this.#decide(caller, callee);
+    if (this.#verdict === CF_ACCEPT) this.admitted = caller;
     return this.#verdict;
   };
 

@@ -18,8 +18,9 @@ export interface Abandonable {
   abandon(): void;
 }
 
-/** Milliseconds between two attempts to clean up. */
+/** Milliseconds between two attempts to clean up; they become rarer. */
 const cleanupPeriod = 100;
+const cleanupPeriodMax = 10_000;
 
 export class Startup {
   /** Open sockets. */
@@ -56,9 +57,9 @@ export class Startup {
   }
 
   /** The switch waits for connections that still deliver what was sent before their sockets were closed (WSD-CLS-5). */
-  #cleanUp(host: Host): void {
+  #cleanUp(host: Host, period = cleanupPeriod): void {
     if (this.#count > 0 || host.switch.cleanup()) return;
-    host.scheduler.later(() => this.#cleanUp(host), cleanupPeriod);
+    host.scheduler.later(() => this.#cleanUp(host, Math.min(2 * period, cleanupPeriodMax)), period);
   }
 
   /** Throws WSANOTINITIALISED for a call before WSAStartup or after the last WSACleanup. */

@@ -60,6 +60,10 @@ export class TcpStream implements Stream {
   }
 
   reset(): void {
-    this.#socket.resetAndDestroy();
+    const socket = this.#socket;
+    // libuv does not reset a stream while it shuts down, which takes no time; and it would never close it then.
+    const shutsDown = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
+    if (shutsDown) socket.once('finish', () => socket.resetAndDestroy());
+    else socket.resetAndDestroy();
   }
 }

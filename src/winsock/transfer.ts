@@ -109,7 +109,7 @@ export class Transfer implements ConnectionEvents {
   }
 
   onData(chunk: Buffer): void {
-    if (this.#closed) return;
+    if (this.#closed || this.error !== 0) return;
     if (this.#receiveShut) {
       // Nobody will ever take it: the peer learns it, as from TCP/IP on Windows.
       this.#abort(WSAECONNABORTED);

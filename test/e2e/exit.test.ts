@@ -82,7 +82,7 @@ test(
 );
 
 test(
-  '[shared-memory] a peer that takes nothing holds process.exit() up for about a second, no longer',
+  '[shared-memory] a peer that takes nothing holds process.exit() up for about a second, then the stream is cut off by a reset',
   limit,
   async (t) => {
     const stage = new Stage(t);

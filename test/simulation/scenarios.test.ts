@@ -64,6 +64,10 @@ test('WSD-NEG-8 WSD-NEG-9 negotiation messages that come before the buffers are 
   assertMet(marks, 'fault: late receive buffers', 'kept in a private buffer', 'held back by flow control');
 });
 
+test('what a program has written before it exits arrives, or its peer sees an error [simulated]', () => {
+  assertMet(run('process-exit', 40), 'scenario: exit with bytes unsent');
+});
+
 test('a seed is the same run every time', () => {
   const facts = ({ marks, steps, tally, draws }: Outcome) => ({ marks: [...marks], steps, tally, draws });
   for (const seed of [1, 2, 3]) {

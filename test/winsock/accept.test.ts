@@ -329,3 +329,22 @@ test(
     await fails(accepting, 'WSA_OPERATION_ABORTED');
   },
 );
+
+test('an accept whose caller withdraws while its condition is asked gets the next caller', limit, async (t) => {
+  const { server, client } = twoSides(t, 'shared-memory');
+  const { s, name } = server.listening(1, conditional);
+  const controller = new AbortController();
+  const callers: number[] = [];
+  const accepting = WSAAccept(s, ({ port }) => {
+    callers.push(port);
+    controller.abort();
+    return CF_ACCEPT;
+  });
+  await fails(connect(client.socket(), name, { signal: controller.signal }), 'WSA_OPERATION_ABORTED');
+  await until(() => verdicts(server).length > 0, 'the provider knows');
+  assert.deepEqual(verdicts(server), ['WSAEACCES']);
+  const near = client.socket();
+  const [far] = await Promise.all([accepting, connect(near, name)]);
+  assert.deepEqual(getpeername(far), getsockname(near));
+  assert.equal(callers.length, 2);
+});

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { SD_BOTH, SD_RECEIVE, SD_SEND, SO_LINGER, SOL_SOCKET } from '../../src/spi/index.js';
 import {
   closesocket,
+  ioctlsocket,
   recv,
   send,
   setsockopt,
@@ -13,7 +14,8 @@ import {
   WSARecvDisconnect,
   WSASendDisconnect,
 } from '../../src/winsock/calls.js';
-import { carriers, connected, fails, receive, receiveText, throws, until } from './support.js';
+import { FIONREAD } from '../../src/winsock/constants.js';
+import { carriers, connected, fails, receive, receiveText, throws, turn, until } from './support.js';
 
 const limit = { timeout: 20_000 };
 
@@ -36,6 +38,21 @@ for (const provider of carriers) {
       receive(near, down.length),
     ]);
     assert.ok(atFar.equals(up) && atNear.equals(down));
+  });
+
+  test(`who does not receive holds the sender back, and takes little on account [${provider}]`, limit, async (t) => {
+    const { near, far } = await connected(t, provider);
+    const bytes = randomBytes(24 << 20);
+    let sent = false;
+    const sending = send(near, bytes).then(() => {
+      sent = true;
+    });
+    await until(() => ioctlsocket(far, FIONREAD) > 0, 'something has arrived');
+    for (let i = 0; i < 200; i++) await turn();
+    assert.equal(sent, false);
+    assert.ok(ioctlsocket(far, FIONREAD) <= 2 * 65536 + (256 << 10), String(ioctlsocket(far, FIONREAD)));
+    assert.ok((await receive(far, bytes.length)).equals(bytes));
+    await sending;
   });
 
   test(`a recv takes what fits, and the rest stays [${provider}]`, limit, async (t) => {

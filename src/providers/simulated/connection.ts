@@ -113,6 +113,11 @@ export class Connection implements Requester {
     this.#owner.process.schedule(() => this.#drain(), 1 + this.#options.faults.withholding());
   }
 
+  /** What the NIC has done is told now: for a process that ends and whose event loop turns no more. */
+  poll(): void {
+    this.#drain();
+  }
+
   #drain(): void {
     this.#drainDue = false;
     for (;;) {

@@ -87,11 +87,11 @@ export function drawFaults(world: World, strength = 1): FaultKnobs {
   const messageOdds = wanted() ? 0.01 : 0.0005;
   for (const call of faultyCalls) {
     const perMessage = call === 'WSPSend' || call === 'WSPRecv' || call === 'WSPGetSendBuffer';
-    if (world.chance(0.3)) calls[call] = odds(perMessage ? messageOdds : 0.15);
+    if (world.chance(0.2)) calls[call] = odds(perMessage ? messageOdds : 0.1);
   }
   return {
     calls,
-    connect: wanted() ? odds(0.4) : 0,
+    connect: wanted() ? odds(0.2) : 0,
     connectErrors: harmlessConnectErrors.filter(wanted),
     late: surely() ? likely(0.3) : 0,
     lateMicroseconds: world.random() * (wanted() ? 500 : 100_000),

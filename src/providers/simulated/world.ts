@@ -23,6 +23,9 @@ const turn = 1;
 /** Microseconds after which `runUntil` gives up, unless it is told otherwise: ten minutes. */
 const patience = 600_000_000;
 
+/** Thrown to end a task whose process has just been killed in the middle of it. */
+export class ProcessKilled extends Error {}
+
 /** An event loop. Its tasks run one at a time, in order, unless it is blocked; they are dropped when it is killed. */
 export class Process {
   readonly scheduler: WorldScheduler;
@@ -76,10 +79,10 @@ export class Process {
   }
 
   /** SIGSTOP, until `resume`. */
-  stop(): void {
+  stop(mark = 'process-stopped'): void {
     if (!this.#alive) return;
     this.#blockedUntil = Number.POSITIVE_INFINITY;
-    this.world.mark('process-stopped');
+    this.world.mark(mark);
   }
 
   resume(): void {
@@ -87,12 +90,18 @@ export class Process {
     this.world.wake(this);
   }
 
+  /** The process is gone in the middle of its task, which goes no further. */
+  die(mark?: string): never {
+    this.kill(mark);
+    throw new ProcessKilled(`${this.name} was killed`);
+  }
+
   /** The process is gone between two of its tasks, with all that it would have done. */
-  kill(): void {
+  kill(mark = 'process-killed'): void {
     if (!this.#alive) return;
     this.#alive = false;
     this.nextTasks.length = 0;
-    this.world.mark('process-killed');
+    this.world.mark(mark);
     for (const tell of [...this.onKilled]) tell();
     this.onKilled.clear();
   }
@@ -216,7 +225,11 @@ export class World {
   step(): boolean {
     const task = this.#take();
     if (task === null) return false;
-    task();
+    try {
+      task();
+    } catch (error) {
+      if (!(error instanceof ProcessKilled)) throw error;
+    }
     this.onStep?.();
     return true;
   }

@@ -24,7 +24,19 @@ import { type Random, wrongValue } from './hostile-values.js';
 
 /** Connections of a link at one time. */
 const poolSize = 32;
+/** Milliseconds for which a link is kept on which the victim asks for nothing. */
+const requestPatience = 300;
 const negotiationWords = HEADER_SIZE / 4;
+
+/** Type and size of records, for those that are not requests. */
+const records = {
+  accept: [RECORD_ACCEPT, ACCEPT_SIZE],
+  refuse: [RECORD_REFUSE, REFUSE_SIZE],
+  close: [RECORD_CLOSE, CLOSE_SIZE],
+  rdma: [RECORD_RDMA_WRITE, RDMA_WRITE_SIZE + 8],
+} as const;
+
+const controlFields = (['connect', 'accept', 'refuse', 'close', 'rdma'] as const).flatMap(fieldsOf);
 
 interface Pending {
   readonly key: string;
@@ -36,6 +48,8 @@ export class Tally {
   readonly cases = new Map<string, number>();
   /** Cases whose value went to and fro while the victim looked. */
   flipped = 0;
+  /** Control records that were spoilt. */
+  controls = 0;
 
   add(key: string): void {
     this.cases.set(key, (this.cases.get(key) ?? 0) + 1);
@@ -60,6 +74,8 @@ export class Attacker {
   #flipping = false;
   #slot = 0;
   #sleeping = false;
+  /** The victim asks for nothing. */
+  #idle = false;
 
   constructor(link: HostileLink, random: Random, tally: Tally, port: number) {
     this.link = link;
@@ -74,10 +90,11 @@ export class Attacker {
     this.#flipping = random.once(5);
     this.#tidy();
     const asked = this.#port > 0 ? this.#ask() : this.#answer();
+    if (this.#idle) return false;
     for (const one of this.#pool) if (one.state === 'open') this.#message(one);
-    const dangerous = random.once(8);
+    const dangerous = random.once(6);
     if (dangerous) this.#danger();
-    else if (this.#port > 0) for (let k = random.below(8); k > 0; k--) this.#oddRequest();
+    else if (this.#port > 0) for (let k = random.below(24); k > 0; k--) this.#oddRequest();
     this.#sleepWord();
     if (random.once(16)) this.link.noise(Buffer.alloc(1 + random.below(4000), random.below(256)));
     if (!this.#settle()) return false;
@@ -171,7 +188,7 @@ export class Attacker {
       link.read();
       return link.requests.length > 0;
     };
-    if (this.#pool.length === 0) link.wait(somebody);
+    if (this.#pool.length === 0 && !link.wait(somebody, null, requestPatience)) this.#idle = true;
     for (const one of link.requests.splice(0)) {
       // Withdrawn, because we were slow.
       if (!this.#decide(one)) continue;
@@ -219,8 +236,10 @@ export class Attacker {
       this.#pending.push({ key: 'arena.myRequests', position: placed.position });
       return;
     }
-    const harmless = fieldsOf('connect').filter(
-      ({ name }) => name === 'generation' || name.endsWith('port') || name.includes('address'),
+    // A generation that there cannot be costs the link.
+    const generation = random.once(40);
+    const harmless = fieldsOf('connect').filter(({ name }) =>
+      generation ? name === 'generation' : name.endsWith('port') || name.includes('address'),
     );
     this.#spoil(random.pick(harmless), placed.body, placed, [one.generation - 1, this.#port]);
   }
@@ -333,13 +352,9 @@ export class Attacker {
     const one = open.length > 0 ? random.pick(open) : null;
     const id = one?.id ?? 1 + random.below(2 * SLOTS);
     const generation = one?.generation ?? 1;
-    const structure = random.pick(['connect', 'connect', 'connect', 'accept', 'refuse', 'close', 'rdma'] as const);
-    const records = {
-      accept: [RECORD_ACCEPT, ACCEPT_SIZE],
-      refuse: [RECORD_REFUSE, REFUSE_SIZE],
-      close: [RECORD_CLOSE, CLOSE_SIZE],
-      rdma: [RECORD_RDMA_WRITE, RDMA_WRITE_SIZE + 8],
-    } as const;
+    // In turn, so that each has its cases however few links there are.
+    const field = controlFields[this.#tally.controls++ % controlFields.length]!;
+    const structure = field.structure as 'connect' | keyof typeof records;
     let placed: Placed;
     if (structure === 'connect') {
       placed = link.request(this.#freeSlot(), this.#port || 9).placed;
@@ -347,7 +362,7 @@ export class Attacker {
       const [type, size] = records[structure];
       placed = link.place(size, 0, (words, i) => words.set([type, id, generation, 1 + random.below(3)], i));
     }
-    const value = this.#spoil(this.#field(structure), placed.body, placed, [...open.map((other) => other.id), 1, 4]);
+    const value = this.#spoil(field, placed.body, placed, [...open.map((other) => other.id), 1, 4]);
     // A close that hits somebody is answered with one, and that is no verdict.
     const closing = structure === 'close' || value === RECORD_CLOSE;
     for (const other of open) if (closing && (other === one || other.id === value)) other.unclear = true;

@@ -53,7 +53,6 @@ async function attack(established: EstablishedLink): Promise<void> {
   // A link that has survived is used up only after everything before has had its consequences.
   if (!link.ended && link.faults.length === 0) link.probe();
   links++;
-  console.log(links, tally.total, link.ended, link.faults, link.closed, (performance.now() - from) | 0);
   if (link.ended) {
     link.read();
     ended++;

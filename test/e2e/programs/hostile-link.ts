@@ -3,7 +3,7 @@
  * checks that whatever comes back is something that it may see.
  */
 
-import type { Platform } from '../../../src/platform/index.js';
+import { type Platform, PlatformError } from '../../../src/platform/index.js';
 import { type ArenaLayout, arenaLayout, RING_SIZE, SLOTS } from '../../../src/providers/shared-memory/arena.js';
 import type { EstablishedLink } from '../../../src/providers/shared-memory/endpoint.js';
 import {
@@ -211,7 +211,12 @@ export class HostileLink {
   /** Doorbells beyond number, and bytes that are none. */
   noise(bytes: Buffer): void {
     for (let k = 0; k < 16; k++) this.#platform.ringDoorbell(this.#link.descriptor);
-    this.#platform.sendMessage(this.#link.descriptor, bytes);
+    try {
+      this.#platform.sendMessage(this.#link.descriptor, bytes);
+    } catch (error) {
+      // The victim may have had enough just now.
+      if (!(error instanceof PlatformError) || error.reason !== 'peer-gone') throw error;
+    }
   }
 
   // ---- seeing what becomes of it
@@ -227,7 +232,7 @@ export class HostileLink {
   }
 
   /** True once the condition holds; false if the victim has ended the link, or does nothing. */
-  wait(condition: () => boolean, meanwhile: (() => void) | null = null): boolean {
+  wait(condition: () => boolean, meanwhile: (() => void) | null = null, limit = patience): boolean {
     let end = 0;
     for (let spins = 1; ; spins++) {
       meanwhile?.();
@@ -239,7 +244,7 @@ export class HostileLink {
         }
         this.wake((spins & 0xfff) === 0);
         const now = performance.now();
-        if (end === 0) end = now + patience;
+        if (end === 0) end = now + limit;
         if (now > end) return false;
       }
       if (meanwhile === null || (spins & 63) === 0) this.#platform.schedYield();
