@@ -311,4 +311,33 @@ for (const provider of providers) {
       assert.notEqual(await bench.outcome(connecting), 0);
     }),
   );
+
+  test(
+    `[${provider}] WSD-ACC-8 WSD-ACC-32 nothing else is accepted from inside a condition function, and one that throws decides nothing`,
+    on(provider, async (bench) => {
+      const { server } = bench;
+      const { listener, connecting, port } = await bench.requested();
+      const second = await bench.another(listener, port);
+      const inner: number[] = [];
+      const accepted = server.accept(listener, () => {
+        inner.push(server.failure(server.accept(listener, () => assert.fail('nobody else is asked'))));
+        return CF_ACCEPT;
+      });
+      assert.notEqual(accepted, INVALID_SOCKET);
+      assert.deepEqual(inner, [WSAEINVAL]);
+      assert.equal(await bench.outcome(connecting), 0);
+      const fault = new Error('of the switch');
+      assert.throws(
+        () =>
+          server.accept(listener, () => {
+            throw fault;
+          }),
+        fault,
+      );
+      await bench.settle();
+      assert.equal(second.event.signalled, false);
+      assert.notEqual(server.accept(listener), INVALID_SOCKET);
+      assert.equal(await bench.outcome(second), 0);
+    }),
+  );
 }

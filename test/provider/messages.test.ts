@@ -225,6 +225,9 @@ for (const provider of providers) {
       await bench.received(1);
       assert.equal(server.completions[0]?.bytes, 8);
       assert.equal(text({ len: 8, buf, offset: 64 }, 8), 'straight');
+      assert.equal(sending.WSPGetSendBuffer(mine, 100, out, client.errno), 0);
+      out.len = 5000;
+      assert.equal(client.failure(client.send(mine, out, poll())), WSAEFAULT, 'longer than what was given');
       assert.equal(client.failure(sending.WSPGetSendBuffer(mine, 131_073, out, client.errno)), WSAEMSGSIZE);
       assert.equal(client.failure(sending.WSPGetSendBuffer(client.socket(), 8, out, client.errno)), WSAENOTCONN);
       client.close(mine);

@@ -52,14 +52,21 @@ export function accept(
     return INVALID_SOCKET;
   };
   const { listener } = s;
-  if (listener === null) return fail(WSAEINVAL);
+  if (listener === null || listener.isAsking) return fail(WSAEINVAL);
   const request = listener.first;
   if (request === null) return fail(WSAEWOULDBLOCK);
   const { link, id, generation, caller, callee } = request;
   const size = caller.sa_family === AF_INET6 ? 28 : 16;
   if (addrlen !== null && addrlen.value < size) return fail(WSAEFAULT);
-  const verdict =
-    condition === null ? CF_ACCEPT : condition(caller, null, null, null, callee, null, { value: 0 }, callbackData);
+  let verdict = CF_ACCEPT;
+  if (condition !== null) {
+    listener.isAsking = true;
+    try {
+      verdict = condition(caller, null, null, null, callee, null, { value: 0 }, callbackData);
+    } finally {
+      listener.isAsking = false;
+    }
+  }
   // The condition function may have closed the listener, which has refused everything that waited.
   if (s.closed) return fail(WSAENOTSOCK);
   if (verdict === CF_DEFER) return fail(WSATRY_AGAIN);

@@ -184,6 +184,7 @@ function providerMemory(check: Check): ProviderMemoryExtension {
       }
       connection.link.begin(length, buffer);
       socket.sendBuffer = buffer;
+      socket.sendBufferLength = length;
       return 0;
     },
   };

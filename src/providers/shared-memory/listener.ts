@@ -16,6 +16,8 @@ export interface ConnectionRequest {
 const backlogMax = 65536;
 
 export class Listener {
+  /** A condition function runs. One request at a time is asked about, so another WSPAccept is out of place. */
+  isAsking = false;
   #queue: ConnectionRequest[] = [];
   #backlog: number;
 

@@ -34,14 +34,16 @@ export function send(
     return SOCKET_ERROR;
   }
   const buffer = buffers[0];
-  if (socket.sendBuffer !== buffer) {
-    const problem = copyToWire(socket, connection, buffers, count);
+  const isWire = socket.sendBuffer === buffer;
+  socket.sendBuffer = null;
+  if (!isWire || buffer.len > socket.sendBufferLength) {
+    // What is longer than the room on the wire is registered nowhere.
+    const problem = isWire ? WSAEFAULT : copyToWire(socket, connection, buffers, count);
     if (problem !== 0) {
       lpErrno.value = problem;
       return SOCKET_ERROR;
     }
   }
-  socket.sendBuffer = null;
   const length = socket.sendLength === 0 ? buffer.len : socket.sendLength;
   socket.sendLength = 0;
   if (!connection.link.commit(length, connection.id, overlapped)) {

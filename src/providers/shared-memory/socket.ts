@@ -48,6 +48,8 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
   #rdma: RdmaRegistrations | null = null;
   /** Outgoing buffer from WSPGetSendBuffer that awaits its WSPSend. */
   sendBuffer: WSABUF | null = null;
+  /** Bytes of it. */
+  sendBufferLength = 0;
   /** Bytes that a gathering WSPSend has put on the wire itself; 0 otherwise. */
   sendLength = 0;
   /** Who looks after the connect under way. */

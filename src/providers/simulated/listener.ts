@@ -10,6 +10,8 @@ type ConnectRequest = Request<Connection>;
 const backlogMax = 65_536;
 
 export class Listener {
+  /** A condition function runs. One request at a time is asked about, so another WSPAccept is out of place. */
+  isAsking = false;
   readonly #queue: ConnectRequest[] = [];
   #backlog: number;
 

@@ -163,19 +163,27 @@ export class SimulatedProvider implements SanServiceProvider {
       lpErrno.value = error;
       return INVALID_SOCKET;
     };
-    if (s.listener === null) return fail(WSAEINVAL);
-    const request = s.listener.first;
+    const { listener } = s;
+    if (listener === null || listener.isAsking) return fail(WSAEINVAL);
+    const request = listener.first;
     if (request === null) return fail(WSAEWOULDBLOCK);
     const { caller, callee } = request;
     const size = sockaddrSize(caller.sa_family);
     if (addrlen !== null && addrlen.value < size) return fail(WSAEFAULT);
-    const verdict =
-      condition === null ? CF_ACCEPT : condition(caller, null, null, null, callee, null, { value: 0 }, callbackData);
+    let verdict = CF_ACCEPT;
+    if (condition !== null) {
+      listener.isAsking = true;
+      try {
+        verdict = condition(caller, null, null, null, callee, null, { value: 0 }, callbackData);
+      } finally {
+        listener.isAsking = false;
+      }
+    }
     // The condition function may have closed the listener, which has refused everything that waited.
     if (s.closed) return fail(WSAENOTSOCK);
     if (this.faults.withdraws()) this.#withdrawInCondition(request);
     if (verdict === CF_DEFER) return fail(WSATRY_AGAIN);
-    s.listener?.remove(request);
+    listener.remove(request);
     const scarce = verdict === CF_ACCEPT ? this.faults.call('WSPAccept') : 0;
     if (scarce !== 0) lpErrno.value = scarce;
     const accepting = verdict === CF_ACCEPT && scarce === 0 ? this.#newSocket(s.family, lpErrno) : INVALID_SOCKET;
