@@ -2,7 +2,16 @@
 
 import { constants } from 'node:os';
 import type { Reason } from '../src/diagnostics/reasons.js';
-import { errorName, SO_DEBUG, type SOCKADDR, SOL_SOCKET, WSAECONNREFUSED } from '../src/spi/index.js';
+import {
+  errorName,
+  SO_DEBUG,
+  type SOCKADDR,
+  SOL_SOCKET,
+  WSAECONNREFUSED,
+  WSAECONNRESET,
+  WSAEHOSTUNREACH,
+  WSAETIMEDOUT,
+} from '../src/spi/index.js';
 import type { SanConnection } from '../src/switch/index.js';
 import { check, fail } from './failure.js';
 import { type Pair, ProgramEnd } from './program.js';
@@ -22,6 +31,8 @@ export interface Run extends Pick<Pair, 'note'> {
   mayRefuse(): boolean;
 }
 
+const finalErrors: readonly number[] = [WSAECONNRESET, WSAECONNREFUSED, WSAEHOSTUNREACH];
+
 export class Attempt implements Pair {
   readonly name: string;
   readonly socket: ProgramSocket;
@@ -31,6 +42,8 @@ export class Attempt implements Pair {
   caller = '';
   client: ProgramEnd | null = null;
   server: ProgramEnd | null = null;
+  /** How the SAN's connect ended: 0 or an error; null while it has not, or was not begun. */
+  endedBelow: number | null = null;
   /** The acceptor's provider has returned a socket. */
   acceptedBelow = false;
   acceptedAbove = false;
@@ -95,6 +108,7 @@ export class Attempt implements Pair {
 
   #connected(connection: SanConnection): void {
     this.#ends('connected', '');
+    check(this.endedBelow === 0, `${this.name}: connected, and its SAN has not said so`);
     // Both ends must never decide differently (decision 8).
     check(this.acceptedBelow, `${this.name}: connected, and nobody has accepted`);
     this.client = new ProgramEnd(`${this.name} client`, this.host.process, this, connection, this.#up, this.#down);
@@ -107,7 +121,11 @@ export class Attempt implements Pair {
     if (reason === 'negotiation-failed') {
       const excused = this.excuse() !== null || this.#run.mayEndNegotiations() || this.server?.closed === true;
       check(excused, `${this.name}: the negotiation failed without a reason`);
-    } else if (wsaError === WSAECONNREFUSED && reason === 'refused') {
+      check(this.endedBelow === 0, `${this.name}: a negotiation of what is not connected`);
+      return;
+    }
+    check(wsaError === this.endedBelow, `${this.name}: ${errorName(wsaError)}, and the SAN said something else`);
+    if (wsaError === WSAECONNREFUSED && reason === 'refused') {
       check(this.#run.mayRefuse(), `${this.name}: refused, and nobody has refused`);
     } else {
       fail(`${this.name}: a final ${errorName(wsaError)} (${reason})`);
@@ -117,6 +135,9 @@ export class Attempt implements Pair {
   #fellBack(reason: Reason, status: number): void {
     this.#ends('fallback', reason);
     check(!this.acceptedBelow, `${this.name}: TCP/IP carries it, and a SAN has accepted it`);
+    // WSD-CON-13: three errors are final, and what is connected stays on its SAN (WSD-CON-17).
+    const ended = this.endedBelow ?? WSAETIMEDOUT;
+    check(ended !== 0 && !finalErrors.includes(ended), `${this.name}: TCP/IP after the SAN's ${errorName(ended)}`);
     check(status === 0, `${this.name}: TCP/IP's connect returned ${status}`);
   }
 

@@ -130,6 +130,10 @@ export class Simulation implements Run {
       between: () => this.#between(host),
       bound: (name) => this.#bound(name),
       accepted: (caller) => this.#callers.get(text(caller))?.acceptBelow(),
+      connectEnded: (caller, error) => {
+        const attempt = this.#callers.get(text(caller));
+        if (attempt !== undefined) attempt.endedBelow = error;
+      },
     });
     const host: Host = this.rig.host({
       providers: nics.map((nic) => ({ ...nic, faults: knobs === null ? null : new Faults(this.world, knobs) })),
@@ -181,6 +185,7 @@ export class Simulation implements Run {
           return CF_REJECT;
         },
         accepted: (connection) => {
+          check(this.listeners.has(socket), 'a connection is accepted by a listener that is closed');
           const attempt = this.#callers.get(text(connection.peerAddress));
           check(attempt !== undefined, `a connection of ${text(connection.peerAddress)}, whom nobody knows`);
           this.onEnd?.(attempt.accepted(host, connection));
