@@ -47,6 +47,8 @@ export class Attempt implements Pair {
   /** The acceptor's provider has returned a socket. */
   acceptedBelow = false;
   acceptedAbove = false;
+  /** Times that the condition function was asked. */
+  asked = 0;
   tcpStatus: number | null = null;
   onConnected: ((end: ProgramEnd) => void) | null = null;
   readonly #run: Run;
@@ -196,6 +198,8 @@ export class Attempt implements Pair {
       if (end === null || !end.process.isAlive) continue;
       if (!end.isOver) return `${end.name}: neither an end nor an error`;
       if (end.waiting > 0) return `${end.name}: ${end.waiting} callbacks are missing`;
+      const { writeQueueSize } = end.connection;
+      if (writeQueueSize > 0) return `${end.name}: ${writeQueueSize} bytes wait, and no write does`;
     }
     return null;
   }

@@ -55,7 +55,7 @@ test('a request is withdrawn or accepted, never both, when the acceptor wakes at
   assertMet(run('withdrawal-while-blocked', 40), 'connect budget expired', 'process-blocked');
 });
 
-test('requests that wait for a decision are accepted, refused, withdrawn or fall back, once [simulated]', () => {
+test('WSD-ACC-10 requests that wait for a decision are asked about again, and accepted, refused, withdrawn or fall back, once [simulated]', () => {
   assertMet(run('deferred-accept', 40), 'program: CF_DEFER', 'program: CF_REJECT', 'connect budget expired');
 });
 
