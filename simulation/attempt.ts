@@ -38,6 +38,9 @@ export class Attempt implements Pair {
   readonly socket: ProgramSocket;
   outcome: 'connected' | 'failed' | 'fallback' | null = null;
   cancelled = false;
+  /** Microseconds until the outcome. */
+  took = 0;
+  readonly #began: number;
   /** Name under which the SAN knows the caller. */
   caller = '';
   client: ProgramEnd | null = null;
@@ -65,6 +68,7 @@ export class Attempt implements Pair {
     // Most programs bind nothing; some bind a port.
     const bound = host.rig.world.chance(0.1) ? host.name(10_000 + number, '0.0.0.0') : null;
     this.socket = host.socket(bound);
+    this.#began = host.rig.world.now();
     this.#up = new Stream(2 * number);
     this.#down = new Stream(2 * number + 1);
   }
@@ -106,6 +110,7 @@ export class Attempt implements Pair {
     check(this.outcome === null, `${this.name}: ${outcome} after ${this.outcome}`);
     check(!this.cancelled, `${this.name}: ${outcome} after it was cancelled`);
     this.outcome = outcome;
+    this.took = this.host.rig.world.now() - this.#began;
   }
 
   #connected(connection: SanConnection): void {

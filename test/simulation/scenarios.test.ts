@@ -68,6 +68,10 @@ test('what a program has written before it exits arrives, or its peer sees an er
   assertMet(run('process-exit', 40), 'scenario: exit with bytes unsent');
 });
 
+test('WSD-NEG-16 a peer that stops in the middle of the handshake does not hold a connect up for ever [simulated]', () => {
+  assertMet(run('stopped-peer', 40), 'process-stopped', 'scenario: a negotiation took too long');
+});
+
 test('a seed is the same run every time', () => {
   const facts = ({ marks, steps, tally, draws }: Outcome) => ({ marks: [...marks], steps, tally, draws });
   for (const seed of [1, 2, 3]) {
