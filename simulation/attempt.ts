@@ -2,7 +2,16 @@
 
 import { constants } from 'node:os';
 import type { Reason } from '../src/diagnostics/reasons.js';
-import { errorName, SO_DEBUG, type SOCKADDR, SOL_SOCKET, WSAECONNREFUSED } from '../src/spi/index.js';
+import {
+  errorName,
+  SO_DEBUG,
+  type SOCKADDR,
+  SOL_SOCKET,
+  WSAECONNREFUSED,
+  WSAECONNRESET,
+  WSAEHOSTUNREACH,
+  WSAETIMEDOUT,
+} from '../src/spi/index.js';
 import type { SanConnection } from '../src/switch/index.js';
 import { check, fail } from './failure.js';
 import { type Pair, ProgramEnd } from './program.js';
@@ -22,18 +31,27 @@ export interface Run extends Pick<Pair, 'note'> {
   mayRefuse(): boolean;
 }
 
+const finalErrors: readonly number[] = [WSAECONNRESET, WSAECONNREFUSED, WSAEHOSTUNREACH];
+
 export class Attempt implements Pair {
   readonly name: string;
   readonly socket: ProgramSocket;
   outcome: 'connected' | 'failed' | 'fallback' | null = null;
   cancelled = false;
+  /** Microseconds until the outcome. */
+  took = 0;
+  readonly #began: number;
   /** Name under which the SAN knows the caller. */
   caller = '';
   client: ProgramEnd | null = null;
   server: ProgramEnd | null = null;
+  /** How the SAN's connect ended: 0 or an error; null while it has not, or was not begun. */
+  endedBelow: number | null = null;
   /** The acceptor's provider has returned a socket. */
   acceptedBelow = false;
   acceptedAbove = false;
+  /** Times that the condition function was asked. */
+  asked = 0;
   tcpStatus: number | null = null;
   onConnected: ((end: ProgramEnd) => void) | null = null;
   readonly #run: Run;
@@ -50,6 +68,7 @@ export class Attempt implements Pair {
     // Most programs bind nothing; some bind a port.
     const bound = host.rig.world.chance(0.1) ? host.name(10_000 + number, '0.0.0.0') : null;
     this.socket = host.socket(bound);
+    this.#began = host.rig.world.now();
     this.#up = new Stream(2 * number);
     this.#down = new Stream(2 * number + 1);
   }
@@ -91,10 +110,12 @@ export class Attempt implements Pair {
     check(this.outcome === null, `${this.name}: ${outcome} after ${this.outcome}`);
     check(!this.cancelled, `${this.name}: ${outcome} after it was cancelled`);
     this.outcome = outcome;
+    this.took = this.host.rig.world.now() - this.#began;
   }
 
   #connected(connection: SanConnection): void {
     this.#ends('connected', '');
+    check(this.endedBelow === 0, `${this.name}: connected, and its SAN has not said so`);
     // Both ends must never decide differently (decision 8).
     check(this.acceptedBelow, `${this.name}: connected, and nobody has accepted`);
     this.client = new ProgramEnd(`${this.name} client`, this.host.process, this, connection, this.#up, this.#down);
@@ -107,7 +128,11 @@ export class Attempt implements Pair {
     if (reason === 'negotiation-failed') {
       const excused = this.excuse() !== null || this.#run.mayEndNegotiations() || this.server?.closed === true;
       check(excused, `${this.name}: the negotiation failed without a reason`);
-    } else if (wsaError === WSAECONNREFUSED && reason === 'refused') {
+      check(this.endedBelow === 0, `${this.name}: a negotiation of what is not connected`);
+      return;
+    }
+    check(wsaError === this.endedBelow, `${this.name}: ${errorName(wsaError)}, and the SAN said something else`);
+    if (wsaError === WSAECONNREFUSED && reason === 'refused') {
       check(this.#run.mayRefuse(), `${this.name}: refused, and nobody has refused`);
     } else {
       fail(`${this.name}: a final ${errorName(wsaError)} (${reason})`);
@@ -117,6 +142,9 @@ export class Attempt implements Pair {
   #fellBack(reason: Reason, status: number): void {
     this.#ends('fallback', reason);
     check(!this.acceptedBelow, `${this.name}: TCP/IP carries it, and a SAN has accepted it`);
+    // WSD-CON-13: three errors are final, and what is connected stays on its SAN (WSD-CON-17).
+    const ended = this.endedBelow ?? WSAETIMEDOUT;
+    check(ended !== 0 && !finalErrors.includes(ended), `${this.name}: TCP/IP after the SAN's ${errorName(ended)}`);
     check(status === 0, `${this.name}: TCP/IP's connect returned ${status}`);
   }
 
@@ -175,6 +203,8 @@ export class Attempt implements Pair {
       if (end === null || !end.process.isAlive) continue;
       if (!end.isOver) return `${end.name}: neither an end nor an error`;
       if (end.waiting > 0) return `${end.name}: ${end.waiting} callbacks are missing`;
+      const { writeQueueSize } = end.connection;
+      if (writeQueueSize > 0) return `${end.name}: ${writeQueueSize} bytes wait, and no write does`;
     }
     return null;
   }

@@ -375,6 +375,26 @@ function processExit(simulation: Simulation): void {
   }
 }
 
+/** Microseconds after which a negotiation has been given up (WSD-NEG-16). */
+const negotiationMax = 20_000_000;
+
+/** The acceptor stops for a minute at any moment of the handshake: no connect waits that long. */
+function stoppedPeer(simulation: Simulation): void {
+  const { world } = simulation;
+  const [server, client] = drawHosts(simulation, 2, { latency: 20, spread: 50, connectBudget: 50 }) as [Host, Host];
+  listenEverywhere(simulation, server, acceptAll);
+  simulation.onEnd = (end) => end.write([1 + world.pick(100)]);
+  connectSeveral(simulation, server, [client], 4, 300);
+  world.schedule(() => server.process.stop(), world.pick(500));
+  world.runUntil(() => false, 60_000_000);
+  for (const attempt of simulation.attempts) {
+    check(attempt.outcome !== null, `${attempt.name} waits for a process that has stopped`);
+    check(attempt.took < negotiationMax + 1_000_000, `${attempt.name} took ${attempt.took} microseconds`);
+    if (attempt.took > 1_000_000) world.mark('scenario: a negotiation took too long');
+  }
+  finishRun(simulation, 1);
+}
+
 export const scenarios: Readonly<Record<string, Scenario>> = {
   swarm,
   'close-during-handshake': closeDuringHandshake,
@@ -386,4 +406,5 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   'deferred-accept': deferredAccept,
   'late-receive-buffers': lateReceiveBuffers,
   'process-exit': processExit,
+  'stopped-peer': stoppedPeer,
 };

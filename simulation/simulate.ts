@@ -5,29 +5,49 @@ import { plants } from './plants.js';
 import { type Outcome, runSeed } from './run.js';
 import { scenarios } from './scenarios.js';
 
-const usage = `npm run simulate -- [--seeds N] [--from S] [--scenario NAME] [--plant NAME] [--trace LINES] [--quiet]
+const usage = `npm run simulate -- [--seeds N] [--from S] [--scenario NAME] [--plant NAME] [--trace LINES]
   --seeds     seeds of each scenario, default 100
   --from      the first seed, default 1
   --scenario  only this one; all of them otherwise: ${Object.keys(scenarios).join(', ')}
   --plant     with a planted bug: ${Object.keys(plants).join(', ')}
   --trace     lines of the trace of a failing seed, default 60`;
 
+const options = {
+  seeds: { type: 'string', default: '100' },
+  from: { type: 'string', default: '1' },
+  scenario: { type: 'string' },
+  plant: { type: 'string' },
+  trace: { type: 'string', default: '60' },
+  help: { type: 'boolean', default: false },
+} as const;
+
+function readArguments(): ReturnType<typeof parseArgs<{ options: typeof options }>>['values'] | null {
+  try {
+    return parseArgs({ options }).values;
+  } catch {
+    return null;
+  }
+}
+
 function main(): number {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: 'string', default: '100' },
-      from: { type: 'string', default: '1' },
-      scenario: { type: 'string' },
-      plant: { type: 'string' },
-      trace: { type: 'string', default: '60' },
-      help: { type: 'boolean', default: false },
-    },
-  });
+  const values = readArguments();
+  if (values === null) {
+    console.log(usage);
+    return 2;
+  }
   const [seeds, from, lines] = [Number(values.seeds), Number(values.from), Number(values.trace)];
   const chosen = values.scenario === undefined ? Object.keys(scenarios) : [values.scenario];
   const known = chosen.every((name) => Object.hasOwn(scenarios, name));
   const planted = values.plant === undefined || Object.hasOwn(plants, values.plant);
-  if (values.help || !known || !planted || !(seeds > 0) || !Number.isInteger(from) || !(lines >= 0)) {
+  if (
+    values.help ||
+    !known ||
+    !planted ||
+    !Number.isInteger(seeds) ||
+    seeds < 1 ||
+    !Number.isInteger(from) ||
+    !(lines >= 0)
+  ) {
     console.log(usage);
     return values.help ? 0 : 2;
   }

@@ -3,7 +3,7 @@
 import { type FaultKnobs, Faults, type FaultyCall } from '../src/providers/simulated/faults.js';
 import type { SimulatedOptions } from '../src/providers/simulated/settings.js';
 import type { Process, World } from '../src/providers/simulated/world.js';
-import { CF_ACCEPT, CF_DEFER, CF_REJECT, type SanServiceProvider, type SOCKADDR } from '../src/spi/index.js';
+import { AF_INET, CF_ACCEPT, CF_DEFER, CF_REJECT, type SanServiceProvider, type SOCKADDR } from '../src/spi/index.js';
 import { Attempt, type Run } from './attempt.js';
 import { check, fail } from './failure.js';
 import type { ProgramEnd } from './program.js';
@@ -39,6 +39,8 @@ export interface ListenerPolicy {
 }
 
 export const acceptAll: ListenerPolicy = { reject: 0, defer: 0, deferMicroseconds: 0, sanBacklog: 64, unlisten: 0 };
+
+const nobody: SOCKADDR = { sa_family: AF_INET, address: '', port: 0 };
 
 export class Simulation implements Run {
   readonly rig: Rig;
@@ -130,6 +132,10 @@ export class Simulation implements Run {
       between: () => this.#between(host),
       bound: (name) => this.#bound(name),
       accepted: (caller) => this.#callers.get(text(caller))?.acceptBelow(),
+      connectEnded: (caller, error) => {
+        const attempt = this.#callers.get(text(caller));
+        if (attempt !== undefined) attempt.endedBelow = error;
+      },
     });
     const host: Host = this.rig.host({
       providers: nics.map((nic) => ({ ...nic, faults: knobs === null ? null : new Faults(this.world, knobs) })),
@@ -165,6 +171,7 @@ export class Simulation implements Run {
         condition: (caller) => {
           const attempt = this.#callers.get(text(caller));
           check(attempt !== undefined, `a request of ${text(caller)}, whom nobody knows`);
+          attempt.asked++;
           check(this.listeners.has(socket), `${attempt.name}: the condition function of a closed listener`);
           if (world.chance(policy.unlisten)) {
             world.mark('program: unlisten in the condition function');
@@ -172,7 +179,11 @@ export class Simulation implements Run {
           }
           if (world.chance(policy.defer)) {
             world.mark('program: CF_DEFER');
-            host.process.schedule(() => socket.switchSocket.acceptDeferred(), 1 + world.pick(policy.deferMicroseconds));
+            const asked = attempt.asked;
+            host.process.schedule(
+              () => this.#acceptDeferred(socket, attempt, asked),
+              1 + world.pick(policy.deferMicroseconds),
+            );
             return CF_DEFER;
           }
           if (!world.chance(policy.reject)) return CF_ACCEPT;
@@ -181,6 +192,7 @@ export class Simulation implements Run {
           return CF_REJECT;
         },
         accepted: (connection) => {
+          check(this.listeners.has(socket), 'a connection is accepted by a listener that is closed');
           const attempt = this.#callers.get(text(connection.peerAddress));
           check(attempt !== undefined, `a connection of ${text(connection.peerAddress)}, whom nobody knows`);
           this.onEnd?.(attempt.accepted(host, connection));
@@ -192,6 +204,17 @@ export class Simulation implements Run {
     this.listeners.add(socket);
     if (!this.servers.includes(host)) this.servers.push(host);
     return socket;
+  }
+
+  /** WSD-ACC-10: a request that still waits is asked about again. */
+  #acceptDeferred(socket: ProgramSocket, attempt: Attempt, asked: number): void {
+    const waits = (): boolean =>
+      socket.host.providers.some(({ sockets }) =>
+        [...sockets].some(({ listener }) => text(listener?.first?.caller ?? nobody) === attempt.caller),
+      );
+    const waiting = waits() && attempt.asked === asked;
+    socket.switchSocket.acceptDeferred();
+    check(!waiting || attempt.asked > asked, `${attempt.name}: deferred, and not asked about again`);
   }
 
   unlisten(socket: ProgramSocket): void {
@@ -293,6 +316,9 @@ export class Simulation implements Run {
     check(registrations === 0, `${registrations} sockets have registered memory left`);
     for (const provider of host.providers)
       check(provider.sockets.size === 0, `${provider.sockets.size} SAN sockets are left`);
+    const { connections, companions, ports } = host.switch.usage;
+    check(ports === 0, `${ports} ports are left`);
+    check(connections === 0 && companions === 0, `${connections} connections and ${companions} companions are left`);
     check(host.switch.cleanup(), 'the switch has connections or companions left');
     check(host.reservedPorts.size === 0 || this.#sharesAddress(host), 'ports are left');
     check(host.tcpip.openHandles === 0, `${host.tcpip.openHandles} TCP/IP sockets are left`);

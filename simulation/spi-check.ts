@@ -7,6 +7,8 @@ import { SimulatedSocket } from '../src/providers/simulated/socket.js';
 import type { World } from '../src/providers/simulated/world.js';
 import {
   errorName,
+  FD_CONNECT,
+  FD_CONNECT_BIT,
   INVALID_SOCKET,
   type MemoryHandle,
   type MemoryRegion,
@@ -19,6 +21,7 @@ import {
   type SwitchHandle,
   WSA_IO_PENDING,
   WSAENOTSOCK,
+  WSAEWOULDBLOCK,
   type WSAOVERLAPPED,
   type WSPDeregisterMemory,
   WSPDeregisterMemoryGuid,
@@ -41,6 +44,8 @@ export interface SpiWatcher {
   bound(name: SOCKADDR): void;
   /** WSPAccept has returned a socket for this caller. */
   accepted(caller: SOCKADDR): void;
+  /** A connect from this address has ended: 0 or its error. */
+  connectEnded(caller: SOCKADDR, error: number): void;
   /** Just before and just after a call: the place for a death in the middle of a task. */
   between(): void;
 }
@@ -155,6 +160,20 @@ export class SpiCheck {
         const accepted = table.WSPAccept(...args);
         if (accepted instanceof SimulatedSocket) this.#watcher.accepted(accepted.remote!);
         return accepted;
+      },
+      WSPConnect: (...args) => {
+        const result = table.WSPConnect(...args);
+        const error = result === 0 ? 0 : args[7].value;
+        if (error !== WSAEWOULDBLOCK) this.#watcher.connectEnded((args[0] as SimulatedSocket).local!, error);
+        return result;
+      },
+      WSPEnumNetworkEvents: (...args) => {
+        const result = table.WSPEnumNetworkEvents(...args);
+        const { lNetworkEvents, iErrorCode } = args[2];
+        if (result === 0 && (lNetworkEvents & FD_CONNECT) !== 0) {
+          this.#watcher.connectEnded((args[0] as SimulatedSocket).local!, iErrorCode[FD_CONNECT_BIT]!);
+        }
+        return result;
       },
       WSPSend: (...args) => {
         this.#begin(args[0], args[5]);

@@ -20,6 +20,8 @@ export class LocalPorts {
   #free: number[] = [];
   #freeHead = 0;
   readonly #held: { release(): void }[] = [];
+  /** Ports that have been taken and not given back. */
+  taken = 0;
 
   constructor(reservation: PortReservation) {
     this.#reservation = reservation;
@@ -30,6 +32,7 @@ export class LocalPorts {
     if (this.#freeHead === this.#free.length) this.#addBlock();
     if (this.#freeHead === this.#free.length) return 0;
     const port = this.#free[this.#freeHead++];
+    this.taken++;
     if (this.#freeHead > 1024) {
       this.#free = this.#free.slice(this.#freeHead);
       this.#freeHead = 0;
@@ -38,6 +41,7 @@ export class LocalPorts {
   }
 
   give(port: number): void {
+    this.taken--;
     this.#free.push(port);
   }
 

@@ -81,6 +81,14 @@ export class Switch {
     turn();
   }
 
+  /** What is open: established connections, SAN sockets that listen or connect, local ports of ours. */
+  get usage(): { readonly connections: number; readonly companions: number; readonly ports: number } {
+    const services = this.#services;
+    if (services === null || typeof services === 'string') return { connections: 0, companions: 0, ports: 0 };
+    const { connections, companions, ports } = services;
+    return { connections: connections.size, companions: companions.size, ports: ports.taken };
+  }
+
   /** At the first use; later the table of addresses is kept true. WSD-INI-1, WSD-INI-2. A provider that fails is left out, and the others go on (WSD-INI-18). */
   #start(): Services | Reason {
     if (this.#services === null) this.#services = this.#startProviders();

@@ -26,7 +26,7 @@ function join(options: Partial<SimulatedOptions>, spi?: (rig: Rig) => SpiCheck):
 }
 
 test('WSD-MEM-29 memory of sends that failed with the connection is given back before its socket is closed [simulated]', () => {
-  const ignore = { bound: () => {}, accepted: () => {}, between: () => {} };
+  const ignore = { bound: () => {}, accepted: () => {}, connectEnded: () => {}, between: () => {} };
   let check: SpiCheck | null = null;
   const { rig, mine, theirs } = join({ providerMemory: false, immediateSends: false, latency: 1000 }, ({ world }) => {
     check = new SpiCheck(world, 'client', ignore);

@@ -55,7 +55,7 @@ test('a request is withdrawn or accepted, never both, when the acceptor wakes at
   assertMet(run('withdrawal-while-blocked', 40), 'connect budget expired', 'process-blocked');
 });
 
-test('requests that wait for a decision are accepted, refused, withdrawn or fall back, once [simulated]', () => {
+test('WSD-ACC-10 requests that wait for a decision are asked about again, and accepted, refused, withdrawn or fall back, once [simulated]', () => {
   assertMet(run('deferred-accept', 40), 'program: CF_DEFER', 'program: CF_REJECT', 'connect budget expired');
 });
 
@@ -66,6 +66,10 @@ test('WSD-NEG-8 WSD-NEG-9 negotiation messages that come before the buffers are 
 
 test('what a program has written before it exits arrives, or its peer sees an error [simulated]', () => {
   assertMet(run('process-exit', 40), 'scenario: exit with bytes unsent');
+});
+
+test('WSD-NEG-16 a peer that stops in the middle of the handshake does not hold a connect up for ever [simulated]', () => {
+  assertMet(run('stopped-peer', 40), 'process-stopped', 'scenario: a negotiation took too long');
 });
 
 test('a seed is the same run every time', () => {
