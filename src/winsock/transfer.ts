@@ -9,8 +9,8 @@ import { WSAError } from './error.js';
 import { checkSignal, Pending } from './pending.js';
 import type { Stream } from './stream.js';
 
-/** Bytes that are taken from the carrier before anybody asks for them; beyond it the peer is held back. */
-const storeMax = 65536;
+/** Bytes that are taken from the carrier before anybody asks for them: what it brings in one turn. Beyond it the peer is held back. */
+const storeMax = 262_144;
 
 interface Receiver {
   readonly buffer: Uint8Array;
@@ -104,7 +104,7 @@ export class Transfer implements ConnectionEvents {
       else this.#stored[0] = chunk.subarray(length);
     }
     this.#storedBytes -= taken;
-    if (this.#storedBytes < storeMax) this.#readOn();
+    if (this.#storedBytes <= storeMax / 2) this.#readOn();
     return taken;
   }
 
@@ -207,8 +207,10 @@ export class Transfer implements ConnectionEvents {
   #sent(sending: Sending, wsaError: number): void {
     this.#writing = false;
     if (this.#sends[0] === sending) this.#sends.shift();
-    if (wsaError === 0) sending.pending?.resolve(sending.chunk.length);
-    else sending.pending?.reject(this.error || wsaError);
+    // A stream that has been reset may call its last write done.
+    const error = this.error || wsaError;
+    if (error === 0) sending.pending?.resolve(sending.chunk.length);
+    else sending.pending?.reject(error);
   }
 
   /**

@@ -311,7 +311,7 @@ test(
   'WSD-ACC-3: of a SAN request the verdict goes to the SAN provider, the connection to the accept of TCP/IP [shared-memory]',
   limit,
   async (t) => {
-    const { server, listening, near, far } = await connected(t, 'shared-memory');
+    const { server, client, listening, near, far } = await connected(t, 'shared-memory');
     const asked = server.san.findIndex(({ fn }) => fn === 'WSPAccept');
     assert.equal(typeof server.san[asked]?.result, 'object');
     // Completed by TCP/IP's accept, with a descriptor of TCP/IP that was made for it.
@@ -320,13 +320,13 @@ test(
     const arrival = taken?.result as { socket: unknown };
     assert.ok(made.includes(arrival.socket));
     assert.notEqual(arrival.socket, server.san[asked]?.result);
-    // And the refusal: both sides of the mediation again.
-    const accepting = WSAAccept(listening.s, () => CF_REJECT);
-    await fails(Promise.all([connect(near, listening.name)]), 'WSAEISCONN');
-    await closesocket(near);
-    assert.equal(await recv(far, Buffer.alloc(1)), 0);
-    await closesocket(listening.s);
-    await fails(accepting, 'WSA_OPERATION_ABORTED');
+    // A refusal goes both ways as well: to the SAN provider, and to the program's accept.
+    const refusing = WSAAccept(listening.s, () => CF_REJECT);
+    const other = client.socket();
+    await Promise.all([fails(refusing, 'WSAECONNREFUSED'), fails(connect(other, listening.name), 'WSAECONNREFUSED')]);
+    assert.deepEqual(verdicts(server), ['object', 'WSAECONNREFUSED']);
+    await send(near, Buffer.from('x'));
+    assert.equal(await receiveText(far, 1), 'x');
   },
 );
 

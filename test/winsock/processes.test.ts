@@ -88,15 +88,19 @@ test(
   limit,
   async (t) => {
     const stage = new Stage(t);
-    const server = stage.start('winsock-server', [`[${CF_ACCEPT}]`], plain);
-    const port = await listening(server);
-    // So many bytes that it cannot be done when the server dies.
-    const client = stage.start('winsock-client', [port, 1_000_000_000], { preload: null, require: false });
-    assert.equal((await server.next<{ provider: string }>('accepted')).provider, 'shared-memory');
-    server.kill();
-    const { code } = await client.next<{ code: string }>('failed');
-    assert.ok(['WSAECONNRESET', 'WSAECONNABORTED'].includes(code), code);
-    assert.equal((await client.ended()).code, 0);
+    for (let attempt = 1; ; attempt++) {
+      const server = stage.start('winsock-server', [`[${CF_ACCEPT}]`], plain);
+      const port = await listening(server);
+      // So many bytes that it cannot be done when the server dies. TCP/IP is allowed, and there if the host is too busy.
+      const client = stage.start('winsock-client', [port, 1_000_000_000], { preload: null, require: false });
+      const { provider } = await server.next<{ provider: string }>('accepted');
+      server.kill();
+      const { code } = await client.next<{ code: string }>('failed');
+      assert.ok(['WSAECONNRESET', 'WSAECONNABORTED'].includes(code), code);
+      assert.equal((await client.ended()).code, 0);
+      if (provider === 'shared-memory') return;
+      assert.ok(attempt < 3, 'three times by TCP/IP');
+    }
   },
 );
 
