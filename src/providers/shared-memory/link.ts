@@ -67,6 +67,8 @@ export class PeerLink implements Pollable {
   awake = false;
   lastWork = 0;
   lastReceived = 0;
+  /** Connects of ours that the peer has decided on. */
+  decided = 0;
   busy = false;
   readonly #options: LinkOptions;
   readonly #words: Int32Array;
@@ -438,8 +440,10 @@ export class PeerLink implements Pollable {
     } else if (type === RECORD_CLOSE) {
       connection.closedByPeer();
     } else if (type === RECORD_ACCEPT && mine) {
+      this.decided++;
       connection.accepted();
     } else if (type === RECORD_REFUSE && mine && length === REFUSE_SIZE) {
+      this.decided++;
       connection.refused(words[i + 3]);
     } else {
       throw new RingViolation('control record out of place');

@@ -39,15 +39,19 @@ const candidatesMax = 4;
  * example by starting a thousand connects, is not the peer's.
  */
 const budgetTicks = 4;
-/** Ticks after which a connect ends whatever the peer does: neither its traffic nor an answer that never comes holds it for ever. */
+/**
+ * Ticks without a decision of the peer on any connect after which one ends whatever else the peer does: neither its traffic
+ * nor an answer that never comes holds it for ever, and a long burst is not cut off.
+ */
 const connectTicksMax = 200;
 /** Microseconds for which the processes of a port are remembered; a remembered one that refuses is looked up again. */
 const entriesAge = 50_000;
 
-/** Of one connect: ticks that are left of its budget, and all that it has lasted. */
+/** Of one connect: ticks that are left of its budget, and those since the peer, at `decided`, last decided on a connect. */
 interface Patience {
   left: number;
   lasted: number;
+  decided: number;
 }
 
 interface PortEntries {
@@ -154,7 +158,7 @@ export class Links implements LinkOwner, Connector {
     if (candidates.length === 0) return this.#fail(socket, WSAETIMEDOUT, 'no-listener');
     socket.connecting = true;
     socket.connector = this;
-    this.#connecting.set(socket, { left: budgetTicks, lasted: 0 });
+    this.#connecting.set(socket, { left: budgetTicks, lasted: 0, decided: 0 });
     this.#armDeadline();
     this.#tryCandidate(socket, candidates[0]);
     return 0;
@@ -249,7 +253,10 @@ export class Links implements LinkOwner, Connector {
     this.#cancelDeadline = null;
     const now = this.#options.now();
     for (const [socket, patience] of this.#connecting) {
-      const last = ++patience.lasted >= connectTicksMax;
+      const decided = socket.connection?.link.decided ?? 0;
+      patience.lasted = decided === patience.decided ? patience.lasted + 1 : 0;
+      patience.decided = decided;
+      const last = patience.lasted >= connectTicksMax;
       if (!last && (this.#isAlive(socket, now) || patience.left-- > 0)) continue;
       const { connection } = socket;
       if (connection !== null && !connection.withdraw()) {
