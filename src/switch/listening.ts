@@ -110,7 +110,7 @@ export class SanListener {
     const handle = this.#services.upcalls.takeCreated();
     const error = accepted === INVALID_SOCKET ? this.#errno.value : 0;
     if (!question.answeredFor(error) || (error === 0 && handle === null)) {
-      // A provider that does not ask, or does not heed the answer, cannot be trusted with the connection (DESIGN: 6). One
+      // A provider that does not ask, or does not heed the answer, cannot be trusted with the connection. One
       // that asks for no handle cannot tell of it (WSD-THR-7).
       this.#services.count('provider-error');
       if (accepted !== INVALID_SOCKET) table.WSPCloseSocket(accepted, this.#errno);

@@ -1,4 +1,4 @@
-/** Addresses that this provider serves: those of the own host, each for itself, and 127.0.0.0/8 (DESIGN: 7). */
+/** Addresses that this provider serves: those of the own host, each for itself, and 127.0.0.0/8. */
 
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
