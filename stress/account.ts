@@ -5,7 +5,7 @@ import type { Census } from './census.js';
 export interface Plan {
   /** Bytes of the test stream to send. */
   readonly bytes: number | 'endless';
-  /** When this side ends its sending by itself; it always does after the peer. */
+  /** When this side ends its sending. */
   readonly end: 'after sending' | 'after the peer';
   /** Milliseconds for which the loop is busy with each piece that arrives. */
   readonly pieceTime?: number;

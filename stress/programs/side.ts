@@ -41,9 +41,11 @@ async function use(socket: net.Socket): Promise<void> {
     how.push(what);
     if (time === 0) time = now();
   };
+  // A plan that ends after sending sends everything, even if the peer has finished first.
+  let sending = false;
   socket.on('end', () => {
     learnt('end');
-    socket.end();
+    if (!sending) socket.end();
   });
   socket.on('error', (error: NodeJS.ErrnoException) => learnt(`${error.code}`));
   socket.on('close', () => {
@@ -57,9 +59,10 @@ async function use(socket: net.Socket): Promise<void> {
     stream(socket);
     return;
   }
+  sending = end === 'after sending';
   try {
     await send(socket, bytes);
-    if (end === 'after sending') socket.end();
+    if (sending) socket.end();
   } catch {
     // The socket's own 'error' tells.
   }
