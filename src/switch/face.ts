@@ -8,6 +8,12 @@
 import type { Reason } from '../diagnostics/reasons.js';
 import type { SOCKADDR } from '../spi/index.js';
 
+/**
+ * Why a socket has to stay on TCP/IP although a SAN might carry it, or null. Asked with the destination of a connect and with
+ * the bound address of a listener.
+ */
+export type Exclusion = (role: 'connect' | 'listen', address: SOCKADDR) => Reason | null;
+
 /** What a connection tells its owner. The owner may call any method of the connection from inside. */
 export interface ConnectionEvents {
   /** Bytes for the program, at most 64 KiB. The buffer belongs to the receiver and is never written again. */

@@ -4,7 +4,7 @@ import type { Reason } from '../diagnostics/reasons.js';
 import type { TcpipProvider, TcpipSocket } from '../providers/tcpip/index.js';
 import { HEADER_SIZE, PAYLOAD_SIZE_MIN, type SessionOffer } from '../session/index.js';
 import type { Out, SanServiceProvider, SOCKADDR } from '../spi/index.js';
-import type { SwitchSocket } from './face.js';
+import type { Exclusion, SwitchSocket } from './face.js';
 import { NegotiationTimeouts } from './negotiation-timeouts.js';
 import { LocalPorts, type PortReservation } from './ports.js';
 import { ProviderMemory } from './provider-memory.js';
@@ -39,6 +39,8 @@ export interface SwitchOptions {
   isForeign(address: SOCKADDR): boolean;
   /** A fallback is an error. */
   readonly required: boolean;
+  /** What the user keeps on TCP/IP; absent: nothing. */
+  readonly policy?: Exclusion | null;
   readonly trace: SessionTrace | null;
   /** Told of every decision. */
   count(reason: Reason): void;
@@ -56,8 +58,8 @@ export class Switch {
 
   /** WSD-SOC-1: the program has made its TCP/IP socket; the switch keeps a record of it, and nothing else happens yet. */
   openSocket(tcpip: TcpipSocket): SwitchSocket {
-    const { tcpip: provider, required, isForeign, count } = this.#options;
-    return new Socket({ tcpip: provider, required, isForeign, count, services: () => this.#start() }, tcpip);
+    const { tcpip: provider, required, policy = null, isForeign, count } = this.#options;
+    return new Socket({ tcpip: provider, required, policy, isForeign, count, services: () => this.#start() }, tcpip);
   }
 
   /**

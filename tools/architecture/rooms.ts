@@ -24,10 +24,11 @@ export const rooms: Readonly<Record<Room, RoomRule>> = {
   net: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', tcpip] },
   // A Winsock socket *is* the TCP/IP provider's descriptor (WSD-SOC-2), and its accepts and names are that provider's.
   winsock: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', tcpip] },
-  'compose.ts': { imports: ['switch', 'session', 'spi', 'providers/*', 'platform', 'diagnostics'] },
+  'compose.ts': { imports: ['switch', 'session', 'spi', 'providers/*', 'policy', 'platform', 'diagnostics'] },
   switch: { imports: ['session', 'spi', 'diagnostics'], types: [tcpip] },
   session: { imports: ['spi'] },
   'providers/*': { imports: ['spi', 'platform', 'diagnostics'] },
+  policy: { imports: [] },
   conformance: { imports: ['spi', 'diagnostics'] },
   platform: { imports: ['diagnostics'] },
   diagnostics: { imports: ['spi'] },
