@@ -68,6 +68,7 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
         : [recorder === null ? sharedMemory : recorder.wrap(sharedMemory)],
     startReason: () => (sharedMemory.startFailure ?? 'no-provider') as Reason,
     scheduler,
+    now: () => performance.now(),
     portReservation,
     isForeign: (address) => isForeign(getTcpip(), address),
     required,

@@ -10,6 +10,15 @@ import { activate } from './register/activate.js';
 
 activate(isBranded);
 
+export type {
+  AcceptMessage,
+  CloseCause,
+  CloseMessage,
+  ConnectErrorMessage,
+  ConnectMessage,
+  Endpoint,
+  FallbackMessage,
+} from './diagnostics/channels.js';
 export type { Reason } from './diagnostics/reasons.js';
 export { reasons } from './diagnostics/reasons.js';
 export { type ConnectionInfo, connectionInfo } from './net/connection-info.js';

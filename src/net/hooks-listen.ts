@@ -13,6 +13,7 @@ import { remember } from './connection-info.js';
 import { adopt, type Gate } from './hooks-connect.js';
 import { requireInternals } from './internals.js';
 import { debug } from './log.js';
+import { publishAccept, publishListenFallback } from './published.js';
 import { createSanHandle } from './san-handle.js';
 import { contain, settle } from './ticks.js';
 
@@ -72,12 +73,15 @@ class Listener implements AcceptHandler {
         if (value !== this.#onconnection) {
           this.#end();
           remember(this.#server, 'tcpip', 'cluster-distribution');
+          publishListenFallback(this.#server, 'cluster-distribution');
         }
         this.#onconnection = value;
       },
     });
-    remember(this.#server, 'tcpip', this.#switchSocket.reason);
-    debug('listening at %s:%d: %s', name.address, name.port, this.#switchSocket.reason ?? 'undecided');
+    const { reason } = this.#switchSocket;
+    remember(this.#server, 'tcpip', reason);
+    debug('listening at %s:%d: %s', name.address, name.port, reason ?? 'undecided');
+    if (reason !== null && reason !== 'accelerated') publishListenFallback(this.#server, reason);
   }
 
   deliver(connection: SanConnection): void {
@@ -89,6 +93,7 @@ class Listener implements AcceptHandler {
     settle();
     const san = createSanHandle(connection, this.#family);
     contain(() => this.#resource.runInAsyncScope(this.#onconnection, this.#handle, 0, san), this, undefined);
+    publishAccept(this.#server, san);
   }
 
   #end(): void {
@@ -117,7 +122,9 @@ export function hookListen(gate: Gate): void {
     const decline = (reason: Reason): number => {
       remember(server, 'tcpip', reason);
       debug('listening by TCP/IP only: %s', reason);
-      return tcpOriginal.listen.call(this, backlog);
+      const status = tcpOriginal.listen.call(this, backlog);
+      if (status === 0) publishListenFallback(server, reason);
+      return status;
     };
     if (typeof this.onconnection !== 'function') return decline('listener-not-a-server');
     // A worker of a cluster shares the primary's handle, which has its own `close` then.

@@ -5,6 +5,7 @@
  * except where a comment says so.
  */
 
+import type { CloseCause } from '../diagnostics/channels.js';
 import type { Reason } from '../diagnostics/reasons.js';
 import type { SOCKADDR } from '../spi/index.js';
 
@@ -30,6 +31,8 @@ export interface ConnectionEvents {
    * waits. Nothing follows.
    */
   unwritten?(): readonly Uint8Array[];
+  /** The connection is over for both sides, `milliseconds` after it was made. Not called when the process ends. */
+  onClosed?(cause: CloseCause, milliseconds: number): void;
 }
 
 /** An established SAN connection with its session (WSD-CON-19, WSD-ACC-26): a byte stream with half-close. */

@@ -60,4 +60,6 @@ export interface Services {
   /** A fallback to TCP/IP is an error (decision 9). */
   readonly required: boolean;
   count(reason: Reason): void;
+  /** Milliseconds, monotonic. */
+  now(): number;
 }

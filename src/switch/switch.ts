@@ -33,6 +33,8 @@ export interface SwitchOptions {
   /** Why a provider did not start, if it can tell. */
   startReason(provider: SanServiceProvider, failure: StartFailure): Reason;
   readonly scheduler: Scheduler;
+  /** Milliseconds, monotonic. */
+  now(): number;
   /** Reserves local ports; asked after the providers have started. */
   portReservation(): PortReservation;
   /** True if no SAN provider can serve the address: asked before anything is started, so it must be cheap. */
@@ -132,7 +134,7 @@ export class Switch {
   }
 
   #startProviders(): Services | Reason {
-    const { tcpip, scheduler, required, trace, count } = this.#options;
+    const { tcpip, scheduler, now, required, trace, count } = this.#options;
     const catalog = this.#options.providers();
     if (typeof catalog === 'string') return catalog;
     const carriers: Carrier[] = [];
@@ -177,6 +179,7 @@ export class Switch {
       trace,
       required,
       count,
+      now,
     };
   }
 }
