@@ -7,6 +7,7 @@ import { isIPv6 } from 'node:net';
 import { count } from './diagnostics/counters.js';
 import type { Reason } from './diagnostics/reasons.js';
 import { Recorder } from './diagnostics/recorder.js';
+import { addStatusSource, status } from './diagnostics/status.js';
 import { loadPlatform } from './platform/index.js';
 import { SharedMemoryProvider } from './providers/shared-memory/provider.js';
 import { createTcpipProvider, type TcpipProvider, type TcpipServiceProvider } from './providers/tcpip/index.js';
@@ -25,7 +26,10 @@ let tcpip: TcpipServiceProvider | null = null;
 
 /** The switch of this event loop, made at the first call. Nothing is loaded from outside before a socket needs it. */
 export function getSwitch(): Switch {
-  instance ??= createSwitch(process.env);
+  if (instance === null) {
+    instance = createSwitch(process.env);
+    openStatusLater();
+  }
   return instance;
 }
 
@@ -59,7 +63,7 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     connectBudget: required ? requiredConnectBudget : connectBudget,
     scheduler,
   });
-  return new Switch({
+  const made = new Switch({
     tcpip: getTcpip(),
     // The net face is not even installed then; the Winsock face works, by TCP/IP alone.
     providers: () =>
@@ -77,6 +81,27 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
       recorder === null ? null : (step, provider, socket, detail) => recorder.session(step, provider, socket, detail),
     count,
   });
+  addStatusSource({
+    connections: () => made.connections(),
+    unavailable: () => made.startReason,
+    polling: () => {
+      const polling = sharedMemory.links?.polling;
+      return polling === undefined ? null : { fruitless: polling.fruitless / 1000, time: polling.time / 1000 };
+    },
+  });
+  return made;
+}
+
+/** Milliseconds; by then a first connect is over, and what opening costs is not its. */
+const statusDelay = 25;
+
+/** `sockets-direct status` can ask this event loop from then on. Short programs are spared. */
+function openStatusLater(): void {
+  scheduler.later(() => {
+    const require = createRequire(import.meta.url);
+    const { openStatusSocket } = require('./status/server.js') as typeof import('./status/server.js');
+    openStatusSocket(process.env, () => JSON.stringify(status()));
+  }, statusDelay);
 }
 
 /** Peers take what was written as long as they read, but the process does not wait for them longer than this. */

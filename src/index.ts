@@ -21,6 +21,13 @@ export type {
 } from './diagnostics/channels.js';
 export type { Reason } from './diagnostics/reasons.js';
 export { reasons } from './diagnostics/reasons.js';
+export {
+  type ConnectionStatus,
+  type ListenerStatus,
+  type PollingStatus,
+  type Status,
+  status,
+} from './diagnostics/status.js';
 export { type ConnectionInfo, connectionInfo } from './net/connection-info.js';
 export { connect, createConnection, createServer, Server, Socket } from './net/import-mode.js';
 export default netModule;

@@ -21,6 +21,7 @@ import type { AnyHandle, NetSocket } from './node-types.js';
 import { publishConnect, publishConnectError, publishConnectFallback } from './published.js';
 import { createSanHandle } from './san-handle.js';
 import type { SanHandle } from './san-handle-face.js';
+import { noteFallback } from './status-source.js';
 import { contain, settle } from './ticks.js';
 
 /** How the hooks reach the switch, and for whom they work. */
@@ -103,6 +104,7 @@ class PendingConnect implements ConnectHandler {
   fallback(reason: Reason, status: number): void {
     if (!this.#finish()) return;
     remember(this.#socket, 'tcpip', reason);
+    noteFallback(this.#handle);
     debug('connect to %s:%d by TCP/IP: %s', this.#request.address, this.#request.port, reason);
     publishConnectFallback(this.#socket, this.#request, reason);
     if (!this.returned) this.status = status;
@@ -119,6 +121,7 @@ class PendingConnect implements ConnectHandler {
 
   #connectNatively(reason: Reason): void {
     remember(this.#socket, 'tcpip', reason);
+    noteFallback(this.#handle);
     const { tcpOriginal } = requireInternals();
     const { address = '', port = 0 } = this.#request;
     const connect = this.#tcp.family === AF_INET6 ? tcpOriginal.connect6 : tcpOriginal.connect;
@@ -235,6 +238,7 @@ export function hookConnect(gate: Gate): void {
     const socket = owner as NetSocket;
     const decline = (reason: Reason): null => {
       remember(socket, 'tcpip', reason);
+      noteFallback(handle);
       debug('connect to %s:%d by TCP/IP: %s', address, port, reason);
       publishConnectFallback(socket, { address, port: Number(port) }, reason);
       return null;

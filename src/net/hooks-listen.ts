@@ -15,6 +15,7 @@ import { requireInternals } from './internals.js';
 import { debug } from './log.js';
 import { publishAccept, publishListenFallback } from './published.js';
 import { createSanHandle } from './san-handle.js';
+import { forgetListener, noteListener } from './status-source.js';
 import { contain, settle } from './ticks.js';
 
 /** Accepted handles are born outside of every program context, as libuv's are. */
@@ -61,6 +62,7 @@ class Listener implements AcceptHandler {
     if (getsockname.call(handle, name) === 0 && name.family === 'IPv6') this.#family = AF_INET6;
     handle.close = (callback) => {
       this.#end();
+      forgetListener(handle);
       delete (handle as Partial<NativeTcpHandle>).close;
       close.call(handle, callback);
     };
@@ -78,6 +80,7 @@ class Listener implements AcceptHandler {
         this.#onconnection = value;
       },
     });
+    noteListener(handle, this.#server);
     const { reason } = this.#switchSocket;
     remember(this.#server, 'tcpip', reason);
     debug('listening at %s:%d: %s', name.address, name.port, reason ?? 'undecided');

@@ -71,6 +71,11 @@ export class Session {
     return this.#credits.available;
   }
 
+  /** The program has closed, and what it wrote is still being sent. */
+  get closing(): boolean {
+    return this.#closing;
+  }
+
   /** Bytes of the program that wait in its own memory. */
   get writeQueueSize(): number {
     return this.#queue.borrowedBytes;

@@ -6,6 +6,7 @@
  */
 
 import type { CloseCause } from '../diagnostics/channels.js';
+import type { ConnectionStatus } from '../diagnostics/status.js';
 import { type Ending, HEADER_SIZE, Session, type SessionOwner, type SessionWire } from '../session/index.js';
 import {
   type Out,
@@ -62,7 +63,7 @@ export class Connection
   #companionOpen = true;
   #lost = false;
   /** Of the services' clock. */
-  readonly established: number;
+  readonly #established: number;
   readonly #errno: Out<number>;
   #sendBuffer: WSABUF = { len: 0, buf: noMemory, offset: 0 };
   #sendList: readonly WSABUF[] = [this.#sendBuffer];
@@ -90,7 +91,7 @@ export class Connection
     this.localAddress = local;
     this.peerAddress = peer;
     this.#session = new Session(this, this, { offer, initiator, copyMax, gatherMax, acceptMax });
-    this.established = services.now();
+    this.#established = services.now();
     handle.target = this;
     services.connections.add(this);
   }
@@ -164,6 +165,24 @@ export class Connection
 
   get hasUnsent(): boolean {
     return this.#companionOpen && !this.#lost && this.#session.hasUnsent;
+  }
+
+  get status(): ConnectionStatus | null {
+    const session = this.#session;
+    if (!session.negotiated) return null;
+    return {
+      provider: this.provider,
+      reason: 'accelerated',
+      role: this.#initiator ? 'connect' : 'accept',
+      state: session.closing ? 'closing' : 'open',
+      localAddress: { address: this.localAddress.address, port: this.localAddress.port },
+      peerAddress: { address: this.peerAddress.address, port: this.peerAddress.port },
+      peerPid: this.#carrier.provider.extensions.diagnostics?.WSPQueryPeerProcess(this.#socket) ?? null,
+      age: Math.round(this.#services.now() - this.#established),
+      bytesRead: session.bytesReceived,
+      bytesWritten: session.bytesSent,
+      credits: session.credits,
+    };
   }
 
   endWithProcess(): void {
@@ -305,7 +324,7 @@ export class Connection
     this.#table.WSPCloseSocket(this.#socket, this.#errno);
     this.onClosed?.();
     this.onClosed = null;
-    this.events?.onClosed?.(cause, this.#services.now() - this.established);
+    this.events?.onClosed?.(cause, this.#services.now() - this.#established);
   }
 
   // ---- what the session tells

@@ -1,6 +1,7 @@
 /** The Windows Sockets switch: makes SAN providers and TCP/IP look like one provider (WSD-COMP-1, WSD-COMP-2). */
 
 import type { Reason } from '../diagnostics/reasons.js';
+import type { ConnectionStatus } from '../diagnostics/status.js';
 import type { TcpipProvider, TcpipSocket } from '../providers/tcpip/index.js';
 import { HEADER_SIZE, PAYLOAD_SIZE_MIN, type SessionOffer } from '../session/index.js';
 import type { Out, SanServiceProvider, SOCKADDR } from '../spi/index.js';
@@ -91,6 +92,18 @@ export class Switch {
     if (services === null || typeof services === 'string') return { connections: 0, companions: 0, ports: 0 };
     const { connections, companions, ports } = services;
     return { connections: connections.size, companions: companions.size, ports: ports.taken };
+  }
+
+  /** Established connections, also those that are still sending after their programs have closed them. */
+  *connections(): Generator<ConnectionStatus> {
+    const services = this.#services;
+    if (services === null || typeof services === 'string') return;
+    for (const { status } of services.connections) if (status !== null) yield status;
+  }
+
+  /** Why no SAN could be started; null: one has, or none was needed yet. */
+  get startReason(): Reason | null {
+    return typeof this.#services === 'string' ? this.#services : null;
   }
 
   /** At the first use; later the table of addresses is kept true. WSD-INI-1, WSD-INI-2. A provider that fails is left out, and the others go on (WSD-INI-18). */
