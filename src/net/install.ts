@@ -1,6 +1,7 @@
 /** Puts the hooks in place, once for a process or worker. */
 
 import type { Reason } from '../diagnostics/reasons.js';
+import { addStatusSource } from '../diagnostics/status.js';
 import type { TcpipSocket } from '../providers/tcpip/provider.js';
 import type { SwitchSocket } from '../switch/face.js';
 import { hookReset } from './bypass.js';
@@ -9,6 +10,7 @@ import { type Gate, hookConnect } from './hooks-connect.js';
 import { hookListen } from './hooks-listen.js';
 import { internals } from './internals.js';
 import { debug } from './log.js';
+import { tcpConnections, tcpListeners } from './status-source.js';
 
 /** The part of the switch that the hooks need. */
 export interface SocketSwitch {
@@ -50,6 +52,7 @@ export function installNet(options: InstallOptions): Reason | null {
     hookConnect(gate);
     hookListen(gate);
     hookReset();
+    addStatusSource({ connections: tcpConnections, listeners: tcpListeners });
   }
   if (options.eligible === undefined) installed.everything = true;
   else installed.tests.push(options.eligible);

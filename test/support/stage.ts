@@ -189,11 +189,18 @@ export class Stage {
     chmodSync(this.directory, 0o755);
   }
 
-  /** Names of all files in the rendezvous directory that stand for processes: sockets, and entries of ports. */
+  /** Names of the sockets at which event loops tell their status. */
+  statusSockets(): string[] {
+    const path = join(this.rendezvous, 'status');
+    return statSync(path, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(path);
+  }
+
+  /** Names of all files in the rendezvous directory by which processes find each other: sockets, and entries of ports. */
   leftovers(): string[] {
     const found: string[] = [];
     const walk = (path: string): void => {
       for (const entry of readdirSync(path, { withFileTypes: true })) {
+        if (path === this.rendezvous && entry.name === 'status') continue;
         if (entry.isDirectory()) walk(join(path, entry.name));
         else found.push(join(path, entry.name).slice(this.rendezvous.length + 1));
       }
