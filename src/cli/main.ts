@@ -3,6 +3,7 @@
 
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
+import { addDoctor } from './doctor.js';
 import { addRun } from './run.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
@@ -16,4 +17,5 @@ const program = new Command('sockets-direct')
   .enablePositionalOptions()
   .showHelpAfterError('(add --help for what there is)');
 addRun(program);
+addDoctor(program);
 await program.parseAsync();
