@@ -18,7 +18,9 @@ const tcpip = 'providers/tcpip';
 /** A provider is known to nobody but the composition root, apart from the type of the program's TCP/IP socket. */
 export const rooms: Readonly<Record<Room, RoomRule>> = {
   'index.ts': { imports: ['register', 'net', 'compose.ts', 'switch', 'diagnostics', 'spi'] },
-  cli: { imports: ['index.ts', 'status', 'register', 'net', 'compose.ts', 'conformance', 'diagnostics', 'platform', 'spi'] },
+  cli: {
+    imports: ['index.ts', 'status', 'register', 'net', 'compose.ts', 'conformance', 'diagnostics', 'platform', 'spi'],
+  },
   register: { imports: ['net', 'compose.ts', 'platform', 'diagnostics', 'spi'], types: ['switch', tcpip] },
   // The handle that is hooked is the TCP/IP provider's descriptor, so both share what they know of it and of its errors.
   net: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', tcpip] },
@@ -37,7 +39,11 @@ export const rooms: Readonly<Record<Room, RoomRule>> = {
 };
 
 /** Packages from npm, and the rooms that may import them. */
-export const packages: Readonly<Record<string, readonly Room[]>> = { koffi: ['platform'] };
+export const packages: Readonly<Record<string, readonly Room[]>> = {
+  koffi: ['platform'],
+  commander: ['cli'],
+  'cli-table3': ['cli'],
+};
 
 /** Rooms that may touch what Node.js keeps for itself. */
 export const privateRooms: readonly Room[] = ['net', tcpip, 'platform'];
