@@ -4,6 +4,7 @@
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { addRun } from './run.js';
+import { addStatus } from './status.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
@@ -16,4 +17,5 @@ const program = new Command('sockets-direct')
   .enablePositionalOptions()
   .showHelpAfterError('(add --help for what there is)');
 addRun(program);
+addStatus(program);
 await program.parseAsync();
