@@ -3,6 +3,7 @@
 
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
+import { addDoctor } from './doctor.js';
 import { addRun } from './run.js';
 import { addStatus } from './status.js';
 
@@ -17,5 +18,6 @@ const program = new Command('sockets-direct')
   .enablePositionalOptions()
   .showHelpAfterError('(add --help for what there is)');
 addRun(program);
+addDoctor(program);
 addStatus(program);
 await program.parseAsync();

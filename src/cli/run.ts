@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { preload } from './preload.js';
 import { passSignals } from './signals.js';
 import { readSummary, summaryLine } from './summary.js';
 
@@ -38,9 +39,6 @@ export function addRun(program: Command): void {
     )
     .action((command: string[], options: RunOptions) => run(command, options));
 }
-
-/** The preload as an URL: absolute, and of ASCII without spaces, so that NODE_OPTIONS takes it as it is. */
-const preload = new URL('../register/index.js', import.meta.url).href;
 
 /** NODE_OPTIONS with the preload, once, after what is there already. */
 export function nodeOptions(existing: string | undefined): string {

@@ -19,7 +19,18 @@ const tcpip = 'providers/tcpip';
 export const rooms: Readonly<Record<Room, RoomRule>> = {
   'index.ts': { imports: ['register', 'net', 'compose.ts', 'switch', 'diagnostics', 'spi'] },
   cli: {
-    imports: ['index.ts', 'status', 'register', 'net', 'compose.ts', 'conformance', 'diagnostics', 'platform', 'spi'],
+    imports: [
+      'index.ts',
+      'status',
+      'policy',
+      'register',
+      'net',
+      'compose.ts',
+      'conformance',
+      'diagnostics',
+      'platform',
+      'spi',
+    ],
   },
   register: { imports: ['net', 'compose.ts', 'platform', 'diagnostics', 'spi'], types: ['switch', tcpip] },
   // The handle that is hooked is the TCP/IP provider's descriptor, so both share what they know of it and of its errors.
