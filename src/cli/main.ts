@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { addDoctor } from './doctor.js';
 import { addRun } from './run.js';
+import { addStatus } from './status.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
@@ -18,4 +19,5 @@ const program = new Command('sockets-direct')
   .showHelpAfterError('(add --help for what there is)');
 addRun(program);
 addDoctor(program);
+addStatus(program);
 await program.parseAsync();
