@@ -3,6 +3,7 @@
 import type { Reason } from '../diagnostics/reasons.js';
 import type { TcpipSocket } from '../providers/tcpip/provider.js';
 import type { SwitchSocket } from '../switch/face.js';
+import { hookActiveHandles } from './active-handles.js';
 import { hookReset } from './bypass.js';
 import { rememberOff } from './connection-info.js';
 import { type Gate, hookConnect } from './hooks-connect.js';
@@ -50,6 +51,7 @@ export function installNet(options: InstallOptions): Reason | null {
     hookConnect(gate);
     hookListen(gate);
     hookReset();
+    hookActiveHandles();
   }
   if (options.eligible === undefined) installed.everything = true;
   else installed.tests.push(options.eligible);

@@ -322,6 +322,7 @@ export class Connection
   }
 
   onEnd(): void {
+    if (this.#deferred !== null) this.#runDeferred();
     this.events?.onEnd();
   }
 
