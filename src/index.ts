@@ -10,8 +10,10 @@ import { activate } from './register/activate.js';
 
 activate(isBranded);
 
+// What is not replaced below is Node's own.
+export * from 'node:net';
 export type { Reason } from './diagnostics/reasons.js';
 export { reasons } from './diagnostics/reasons.js';
 export { type ConnectionInfo, connectionInfo } from './net/connection-info.js';
-export { connect, createConnection, createServer, Server, Socket } from './net/import-mode.js';
+export { connect, createConnection, createServer, Server, Socket, Stream } from './net/import-mode.js';
 export default netModule;

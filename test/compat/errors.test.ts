@@ -1,5 +1,6 @@
 /** Errors: class, code, system call, message, and which end sees them. */
 
+import { once } from 'node:events';
 import net from 'node:net';
 import { compare } from './support/compare.js';
 
@@ -43,7 +44,9 @@ await compare(import.meta.url, {
     fallback: true,
     async server(end) {
       const server = net.createServer((socket) => socket.resume());
+      const connected = once(server, 'connection');
       await end.listen(server);
+      await connected;
       await end.told('connected');
       server.close();
       end.tell('closed');

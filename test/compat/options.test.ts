@@ -291,32 +291,4 @@ await compare(import.meta.url, {
       end.tell('done');
     },
   },
-
-  'setTypeOfService and getTypeOfService': {
-    since: [24, 12],
-    server: (end) => serve(end, {}, echo),
-    async client(end) {
-      const socket = net.connect(end.port, '127.0.0.1') as net.Socket & {
-        setTypeOfService?(value: number): unknown;
-        getTypeOfService?(): number;
-      };
-      if (socket.setTypeOfService === undefined) end.note('has none');
-      socket.setTypeOfService?.(0x10);
-      end.note(socket.getTypeOfService?.());
-      await once(socket, 'connect');
-      end.note(socket.getTypeOfService?.());
-      socket.setTypeOfService?.(0x08);
-      end.note(socket.getTypeOfService?.());
-      for (const wrong of [-1, 256, 'x']) {
-        try {
-          socket.setTypeOfService?.(wrong as number);
-        } catch (error) {
-          end.note((error as NodeJS.ErrnoException).code);
-        }
-      }
-      socket.destroy();
-      await end.closed(socket);
-      end.tell('done');
-    },
-  },
 });

@@ -103,8 +103,12 @@ export function perform(role: 'server' | 'client', scenarios: Scenarios): void {
     if (order.kind === 'told') current.hear(order.word);
     if (order.kind === 'leave') current.leave();
     if (order.kind === 'collect') {
-      const providers = [...current.sockets].map((socket) => carrier(socket).provider);
-      report('notes', { notes: current.notes, carriers: [...new Set(providers)].filter((one) => one !== null) });
+      const carriers = [...current.sockets].map((socket) => carrier(socket));
+      report('notes', {
+        notes: current.notes,
+        carriers: [...new Set(carriers.map(({ provider }) => provider))].filter((one) => one !== null),
+        reasons: [...new Set(carriers.map(({ reason }) => reason))].filter((one) => one !== null),
+      });
     }
     if (order.kind !== 'run') return;
     current = new Performance(order.port);
