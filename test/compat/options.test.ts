@@ -179,12 +179,12 @@ await compare(import.meta.url, {
       const controller = new AbortController();
       const server = net.createServer((socket) => {
         end.note('connection');
-        socket.on('close', () => end.note('socket closed'));
         socket.resume();
         controller.abort();
       });
       end.watch(server, ['close', 'error']);
       await end.listen(server, { signal: controller.signal });
+      await end.closed(server);
       await end.told('done');
       end.note(server.listening);
     },

@@ -20,6 +20,11 @@ function describe(argument: unknown): string {
   return `${argument.name} ${code} ${syscall} ${errno} ${message.replace(/\b\d{4,5}\b/g, 'PORT')}`;
 }
 
+/** By pipes two processes with Sockets Direct know each other; the core channels tell of them too. */
+function isPipe(socket: net.Socket): boolean {
+  return socket.remoteAddress === undefined && !socket.connecting;
+}
+
 class Performance implements ServerEnd, ClientEnd {
   readonly notes: string[] = [];
   readonly sockets = new Set<net.Socket>();
@@ -83,9 +88,14 @@ class Performance implements ServerEnd, ClientEnd {
 
   begin = (port: number): void => report('begin', { port });
 
-  leave(): void {
-    for (const server of this.#servers) server.close();
-    for (const socket of this.sockets) socket.on('error', () => {}).destroy();
+  /** Closes what the scenario has left open. */
+  async leave(): Promise<void> {
+    for (const socket of this.sockets) if (!isPipe(socket)) socket.on('error', () => {}).destroy();
+    await Promise.all(
+      this.#servers.map(async (server) => {
+        if (server.listening) await new Promise<unknown>((resolve) => server.close(resolve));
+      }),
+    );
   }
 }
 
@@ -96,12 +106,14 @@ export function perform(role: 'server' | 'client', scenarios: Scenarios): void {
   });
   diagnosticsChannel.subscribe('net.server.socket', (message) => {
     const { socket } = message as { socket: net.Socket };
-    // Pipes are seen here too, and among them those by which two processes with Sockets Direct know each other.
-    if (socket.remoteAddress !== undefined) current.sockets.add(socket);
+    if (!isPipe(socket)) current.sockets.add(socket);
   });
   process.on('message', async (order: Order) => {
     if (order.kind === 'told') current.hear(order.word);
-    if (order.kind === 'leave') current.leave();
+    if (order.kind === 'leave') {
+      await current.leave();
+      report('left');
+    }
     if (order.kind === 'collect') {
       const carriers = [...current.sockets].map((socket) => carrier(socket));
       report('notes', {

@@ -41,11 +41,11 @@ export interface Scenario {
   client(end: ClientEnd): Promise<void> | void;
   /** The scenario connects to where nobody listens, so that falling back is no error. */
   readonly fallback?: boolean;
-  /** Who carries its connections with Sockets Direct. Default: shared memory, at both ends. */
+  /** Who carries its connections with Sockets Direct. Default: shared memory. With `fallback` not all of them need to. */
   readonly carriers?: readonly string[];
   /** Where the two are not the same on purpose: checks both. */
   differs?(direct: Notes, stock: Notes): void;
-  /** The oldest version of Node.js that has what the scenario uses. */
+  /** A version of Node.js that has what the scenario uses; on older ones there is no such test. */
   readonly since?: readonly [major: number, minor: number];
 }
 
