@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { compare } from './support/compare.js';
 import type { End, ServerEnd } from './support/scenario.js';
+import { serve } from './support/serve.js';
 
 function state(socket: net.Socket): string {
   const { bytesRead, bytesWritten, writableLength, bufferSize, readyState, pending, connecting } = socket;
@@ -23,14 +24,16 @@ function state(socket: net.Socket): string {
 }
 
 /** A server that reads everything, and notes how many bytes there were. */
-async function sink(end: ServerEnd, options: net.ServerOpts = {}): Promise<void> {
-  const server = net.createServer(options, (socket) => {
-    socket.on('end', () => end.note('end', state(socket)));
-    socket.on('close', () => end.note('close', state(socket)));
-    socket.resume();
-  });
-  await end.listen(server);
-  await end.told('done');
+function sink(end: ServerEnd, options: net.ServerOpts = {}): Promise<void> {
+  return serve(
+    end,
+    (socket) => {
+      socket.on('end', () => end.note('end', state(socket)));
+      socket.on('close', () => end.note('close', state(socket)));
+      socket.resume();
+    },
+    options,
+  );
 }
 
 async function finish(end: End, socket: net.Socket): Promise<void> {
@@ -61,14 +64,11 @@ await compare(import.meta.url, {
   },
 
   'counts while a write is pending, and after destroy()': {
-    async server(end) {
-      const server = net.createServer((socket) => {
+    server: (end) =>
+      serve(end, (socket) => {
         socket.pause();
         void end.told('destroyed').then(() => socket.destroy());
-      });
-      await end.listen(server);
-      await end.told('done');
-    },
+      }),
     async client(end) {
       const socket = net.connect(end.port, '127.0.0.1').on('error', () => {});
       await once(socket, 'connect');
@@ -110,11 +110,7 @@ await compare(import.meta.url, {
   },
 
   'bytes that were read and not yet taken': {
-    async server(end) {
-      const server = net.createServer((socket) => socket.end(Buffer.alloc(1000)));
-      await end.listen(server);
-      await end.told('done');
-    },
+    server: (end) => serve(end, (socket) => socket.end(Buffer.alloc(1000))),
     async client(end) {
       const socket = net.connect(end.port, '127.0.0.1');
       await once(socket, 'readable');
@@ -148,15 +144,12 @@ await compare(import.meta.url, {
   },
 
   'every encoding': {
-    async server(end) {
-      const server = net.createServer((socket) => {
+    server: (end) =>
+      serve(end, (socket) => {
         const parts: Buffer[] = [];
         socket.on('data', (data) => parts.push(data));
         socket.on('end', () => end.note(Buffer.concat(parts).toString('hex')));
-      });
-      await end.listen(server);
-      await end.told('done');
-    },
+      }),
     async client(end) {
       const socket = net.connect(end.port, '127.0.0.1');
       await once(socket, 'connect');
@@ -173,8 +166,8 @@ await compare(import.meta.url, {
   },
 
   'setEncoding puts characters together that come in pieces': {
-    async server(end) {
-      const server = net.createServer((socket) => {
+    server: (end) =>
+      serve(end, (socket) => {
         const bytes = Buffer.from('€uro ünï 𝄞');
         let at = 0;
         const more = (): void => {
@@ -182,10 +175,7 @@ await compare(import.meta.url, {
           else socket.write(bytes.subarray(at++, at), () => setImmediate(more));
         };
         more();
-      });
-      await end.listen(server);
-      await end.told('done');
-    },
+      }),
     async client(end) {
       const socket = net.connect(end.port, '127.0.0.1').setEncoding('utf8');
       end.gather(socket);

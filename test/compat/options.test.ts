@@ -3,14 +3,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { compare } from './support/compare.js';
-import type { ServerEnd } from './support/scenario.js';
-
-/** A server that gives each socket to `handle`, until the client says that it is done. */
-async function serve(end: ServerEnd, options: net.ServerOpts, handle: (socket: net.Socket) => void): Promise<void> {
-  const server = net.createServer(options, handle);
-  await end.listen(server);
-  await end.told('done');
-}
+import { serve } from './support/serve.js';
 
 /** Answers every 'data' with what came. */
 function echo(socket: net.Socket): void {
@@ -19,7 +12,7 @@ function echo(socket: net.Socket): void {
 
 await compare(import.meta.url, {
   'onread with one buffer: pieces of its length, pause by returning false': {
-    server: (end) => serve(end, {}, (socket) => socket.end(Buffer.alloc(1000, 'abc'))),
+    server: (end) => serve(end, (socket) => socket.end(Buffer.alloc(1000, 'abc'))),
     async client(end) {
       const parts: string[] = [];
       const buffer = Buffer.alloc(64);
@@ -47,7 +40,7 @@ await compare(import.meta.url, {
 
   'pauseOnConnect: nothing is read before resume()': {
     async server(end) {
-      await serve(end, { pauseOnConnect: true }, (socket) => {
+      const paused = (socket: net.Socket): void => {
         end.note(socket.isPaused(), socket.readableFlowing, socket.bytesRead);
         end.tell('accepted');
         void end.told('sent').then(() => {
@@ -55,7 +48,8 @@ await compare(import.meta.url, {
           end.gather(socket);
           socket.resume();
         });
-      });
+      };
+      await serve(end, paused, { pauseOnConnect: true });
     },
     async client(end) {
       const socket = net.connect(end.port, '127.0.0.1');
@@ -70,7 +64,7 @@ await compare(import.meta.url, {
 
   'a socket that is paused keeps its peer waiting, and goes on where it was': {
     async server(end) {
-      await serve(end, {}, (socket) => {
+      await serve(end, (socket) => {
         socket.pause();
         let bytes = 0;
         socket.on('data', (data) => {
@@ -102,7 +96,7 @@ await compare(import.meta.url, {
   },
 
   'setTimeout: once for idle time, and again after bytes': {
-    server: (end) => serve(end, {}, echo),
+    server: (end) => serve(end, echo),
     async client(end) {
       const socket = net.connect({ port: end.port, host: '127.0.0.1', timeout: 60 });
       end.note(socket.timeout);
@@ -124,7 +118,7 @@ await compare(import.meta.url, {
 
   'setTimeout: none while a write drains, one when it has stopped draining': {
     async server(end) {
-      await serve(end, {}, (socket) => {
+      await serve(end, (socket) => {
         socket.pause();
         let left = 8;
         const timer = setInterval(() => {
@@ -158,7 +152,7 @@ await compare(import.meta.url, {
   },
 
   'an AbortSignal of a socket': {
-    server: (end) => serve(end, {}, echo),
+    server: (end) => serve(end, echo),
     async client(end) {
       for (const when of ['connecting', 'open']) {
         const controller = new AbortController();
@@ -196,7 +190,7 @@ await compare(import.meta.url, {
   },
 
   'setNoDelay, setKeepAlive and the same as options': {
-    server: (end) => serve(end, { noDelay: true, keepAlive: true, keepAliveInitialDelay: 1000 }, echo),
+    server: (end) => serve(end, echo, { noDelay: true, keepAlive: true, keepAliveInitialDelay: 1000 }),
     async client(end) {
       const socket = net.connect({ port: end.port, host: '127.0.0.1', noDelay: true, keepAlive: true });
       end.note(socket.setNoDelay() === socket, socket.setKeepAlive(true, 500) === socket);
@@ -213,7 +207,7 @@ await compare(import.meta.url, {
 
   'allowHalfOpen is false by default, and may be set later': {
     async server(end) {
-      await serve(end, {}, (socket) => {
+      await serve(end, (socket) => {
         end.note(socket.allowHalfOpen);
         socket.allowHalfOpen = true;
         socket.resume();
@@ -235,7 +229,7 @@ await compare(import.meta.url, {
 
   'readable and writable options of a socket': {
     server: (end) =>
-      serve(end, {}, (socket) =>
+      serve(end, (socket) =>
         socket
           .on('error', () => {})
           .resume()
@@ -262,7 +256,7 @@ await compare(import.meta.url, {
   'blockList of a client: ERR_IP_BLOCKED': {
     since: [22, 13],
     carriers: [],
-    server: (end) => serve(end, {}, echo),
+    server: (end) => serve(end, echo),
     async client(end) {
       const blockList = new net.BlockList();
       blockList.addAddress('127.0.0.1');

@@ -8,16 +8,8 @@ import net from 'node:net';
 import { performance } from 'node:perf_hooks';
 import v8 from 'node:v8';
 import { compare } from './support/compare.js';
-import type { End, ServerEnd } from './support/scenario.js';
-
-async function serve(
-  end: ServerEnd,
-  handle: (socket: net.Socket) => void,
-  options: net.ServerOpts = {},
-): Promise<void> {
-  await end.listen(net.createServer(options, handle));
-  await end.told('done');
-}
+import type { End } from './support/scenario.js';
+import { serve } from './support/serve.js';
 
 interface ProcessInternals {
   _getActiveHandles(): object[];

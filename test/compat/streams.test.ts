@@ -6,20 +6,7 @@ import net from 'node:net';
 import { Duplex, finished, PassThrough, pipeline, Readable, Writable } from 'node:stream';
 import { createGunzip, createGzip } from 'node:zlib';
 import { compare } from './support/compare.js';
-import type { ServerEnd } from './support/scenario.js';
-
-async function serve(
-  end: ServerEnd,
-  handle: (socket: net.Socket) => void,
-  options: net.ServerOpts = {},
-): Promise<void> {
-  const server = net.createServer(options, (socket) => {
-    socket.on('error', () => {});
-    handle(socket);
-  });
-  await end.listen(server);
-  await end.told('done');
-}
+import { serve } from './support/serve.js';
 
 /** Adds up bytes so that the sum tells of lost, doubled and swapped ones. */
 class Sum {
