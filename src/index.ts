@@ -10,6 +10,8 @@ import { activate } from './register/activate.js';
 
 activate(isBranded);
 
+// What is not replaced below is Node's own.
+export * from 'node:net';
 export type {
   AcceptMessage,
   CloseCause,
@@ -29,5 +31,5 @@ export {
   status,
 } from './diagnostics/status.js';
 export { type ConnectionInfo, connectionInfo } from './net/connection-info.js';
-export { connect, createConnection, createServer, Server, Socket } from './net/import-mode.js';
+export { connect, createConnection, createServer, Server, Socket, Stream } from './net/import-mode.js';
 export default netModule;

@@ -79,6 +79,8 @@ export function connectionInfo(socket: net.Socket | net.Server): ConnectionInfo 
   if (parent != null && parent !== socket) return connectionInfo(parent);
   if (off !== null) return off;
   const { _handle: handle } = socket as NetSocket;
-  if (handle !== null && !connecting && server != null) return { provider: 'tcpip', reason: 'accepted-by-tcpip' };
+  // A pipe has no name to ask for, and is none of ours.
+  const isTcp = handle !== null && typeof handle.getpeername === 'function';
+  if (isTcp && !connecting && server != null) return { provider: 'tcpip', reason: 'accepted-by-tcpip' };
   return undecided;
 }

@@ -5,6 +5,7 @@ import type { Reason } from '../diagnostics/reasons.js';
 import { addStatusSource } from '../diagnostics/status.js';
 import type { TcpipSocket } from '../providers/tcpip/provider.js';
 import type { SwitchSocket } from '../switch/face.js';
+import { hookActiveHandles } from './active-handles.js';
 import { hookReset } from './bypass.js';
 import { type ConnectionInfo, connectionInfo, rememberOff, rememberOther } from './connection-info.js';
 import { startDeferred } from './deferred.js';
@@ -58,6 +59,7 @@ export function installNet(options: InstallOptions): Reason | null {
     hookListen(gate);
     hookReset();
     addStatusSource({ connections: tcpConnections, listeners: tcpListeners });
+    hookActiveHandles();
   }
   if (installed.info !== connectionInfo) rememberOther(installed.info);
   if (options.eligible === undefined) installed.everything = true;

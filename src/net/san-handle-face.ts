@@ -20,6 +20,7 @@ export interface SanHandle extends NativeJsStream, ConnectionEvents {
   /** Same for several chunks, as one write. */
   sendAll(chunks: readonly Uint8Array[], bytes: number, callback: WriteCallback): boolean;
   unref(): void;
+  hasRef(): boolean;
 }
 
 let handleClass: (new (...args: never[]) => SanHandle) | undefined;

@@ -11,9 +11,11 @@ import { AsyncResource } from 'node:async_hooks';
 import type { CloseCause } from '../diagnostics/channels.js';
 import { toUvErrno, UV_EBADF, UV_ECANCELED, UV_ECONNRESET, UV_ENOTCONN, UV_EPIPE } from '../providers/tcpip/errno.js';
 import type { NativeAddress, NativeTcpHandle } from '../providers/tcpip/native.js';
-import { AF_INET, AF_INET6, type SOCKADDR, WSAECONNABORTED, WSAECONNRESET, WSAEISCONN } from '../spi/index.js';
+import { WSAECONNABORTED, WSAECONNRESET, WSAEISCONN } from '../spi/index.js';
 import type { SanConnection } from '../switch/face.js';
 import { hold, release } from '../switch/liveness.js';
+import { handleClosed, handleOpened } from './active-handles.js';
+import { writeName } from './addresses.js';
 import { bypassWrites, toBytes } from './bypass.js';
 import { inClosingPhase } from './closing.js';
 import { remember } from './connection-info.js';
@@ -36,13 +38,6 @@ export function createSanHandle(connection: SanConnection, family: number): SanH
     recognize(handleClass);
   }
   return new handleClass(connection, family);
-}
-
-function writeName(out: NativeAddress, name: SOCKADDR, family: number): void {
-  const mapped = family === AF_INET6 && name.sa_family === AF_INET;
-  out.address = mapped ? `::ffff:${name.address}` : name.address;
-  out.family = mapped || name.sa_family === AF_INET6 ? 'IPv6' : 'IPv4';
-  out.port = name.port;
 }
 
 function defineSanHandle(): SanHandleConstructor {
@@ -88,6 +83,7 @@ function defineSanHandle(): SanHandleConstructor {
       this.connection = connection;
       this.#family = family;
       connection.events = this;
+      handleOpened(this);
     }
 
     // What C++ calls.
@@ -117,7 +113,9 @@ function defineSanHandle(): SanHandleConstructor {
       this.#requests += 1;
       this.#updateLiveness();
       const sent = (wsaError: number): void => {
+        if (this.closing) return;
         settle();
+        if (this.#toldReader(wsaError)) return;
         const status = this.#writeErrno(wsaError);
         contain(() => this.finishNative(request, status), this, undefined);
       };
@@ -179,11 +177,13 @@ function defineSanHandle(): SanHandleConstructor {
 
     ref(): void {
       this.#referenced = true;
+      this.tcp?.ref();
       this.#updateLiveness();
     }
 
     unref(): void {
       this.#referenced = false;
+      this.tcp?.unref();
       this.#updateLiveness();
     }
 
@@ -312,8 +312,17 @@ function defineSanHandle(): SanHandleConstructor {
     }
 
     #onSent(wsaError: number): void {
+      // What closing aborts is told in the closing phase.
+      if (this.closing) return;
       settle();
-      this.#finishCallback(this.#writeErrno(wsaError));
+      if (!this.#toldReader(wsaError)) this.#finishCallback(this.#writeErrno(wsaError));
+    }
+
+    /** Of a reset the reader hears first, as libuv reads before it writes; closing completes the writes then. */
+    #toldReader(wsaError: number): boolean {
+      if (wsaError !== WSAECONNRESET || !this.#flowing || this.#ended || this.closing) return false;
+      this.onError(wsaError);
+      return this.closing;
     }
 
     #finishCallback(status: number): void {
@@ -449,13 +458,15 @@ function defineSanHandle(): SanHandleConstructor {
       this.#held = null;
       if (abortive) this.connection.reset();
       else this.connection.close();
+      inClosingPhase(() => this.#resource.runInAsyncScope(this.#closed, this, callback));
+      // What is closed last is closed first, and gone when the program is told.
       this.tcp?.close();
       this.tcp = null;
-      inClosingPhase(() => this.#resource.runInAsyncScope(this.#closed, this, callback));
       this.#updateLiveness();
     }
 
     #closed(callback: (() => void) | undefined): void {
+      handleClosed(this);
       this.#finishCallback(UV_ECANCELED);
       for (const request of [...this.#writeRequests]) this.finishNative(request, UV_ECANCELED);
       this.#finishShutdown(UV_ECANCELED);

@@ -354,6 +354,7 @@ export class Connection
   }
 
   onEnd(): void {
+    if (this.#deferred !== null) this.#runDeferred();
     this.events?.onEnd();
   }
 
