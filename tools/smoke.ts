@@ -11,7 +11,7 @@ import { repositoryRoot } from './source/files.js';
 
 /** Bytes, ends and errors of plain sockets, every parser that sits on them, and what sits on TLS. */
 const quick = ['e2e/streams', 'packages/http.test', 'packages/websocket.test'];
-const others = ['e2e/exit', 'e2e/fallback', 'e2e/workers', 'net/preload', 'packages/'];
+const others = ['e2e/exit', 'e2e/workers', 'net/preload', 'packages/'];
 
 const root = repositoryRoot();
 const { values } = parseArgs({
