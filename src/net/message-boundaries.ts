@@ -1,9 +1,10 @@
 /**
- * Where the messages of HTTP/2, TLS and HTTP end in a stream of bytes.
+ * Where the messages of HTTP/2 and TLS end in a stream of bytes.
  *
  * Node's native consumers are called by libuv directly, so every callback that a message causes is the outermost one, and
  * the tick queue runs after it, before the next message. Bytes that come from JavaScript cannot have that: all messages of a
- * chunk would be handled before the first tick. So they are handed over in pieces.
+ * chunk would be handled before the first tick. So they are handed over in pieces. HTTP/1 needs none of this: its parser
+ * runs no ticks between requests.
  */
 
 /** What a client of HTTP/2 sends before its first frame. */
@@ -15,21 +16,21 @@ const settingsFrame = 4;
  */
 const inRuns: readonly boolean[] = [true, false, true, false, true, false, true, false, true];
 
-const headerSizes = { http2: 9, tls: 5, http: 0 };
+const headerSizes = { http2: 9, tls: 5 };
 
 type Protocol = keyof typeof headerSizes;
 
 /** Decides by the first bytes. A wrong guess does no harm: a stream of bytes may be cut anywhere. */
-function guess(bytes: Uint8Array): Protocol {
-  if (bytes.length < headerSizes.http2) return 'http';
+function guess(bytes: Uint8Array): Protocol | null {
+  if (bytes.length < headerSizes.http2) return null;
   if (bytes[0] >= 0x14 && bytes[0] <= 0x17 && bytes[1] === 3) return 'tls';
   if (preface.subarray(0, bytes.length).equals(bytes.subarray(0, preface.length))) return 'http2';
   const ofConnection = (bytes[5] | bytes[6] | bytes[7] | bytes[8]) === 0;
-  return bytes[3] === settingsFrame && ofConnection ? 'http2' : 'http';
+  return bytes[3] === settingsFrame && ofConnection ? 'http2' : null;
 }
 
 export class MessageBoundaries {
-  readonly #protocol: Protocol;
+  readonly #protocol: Protocol | null;
   readonly #headerSize: number;
   readonly #header = new Uint8Array(headerSizes.http2);
   /** Bytes of the header that have come by. */
@@ -40,15 +41,15 @@ export class MessageBoundaries {
   /** `first` are the first bytes that the consumer gets. */
   constructor(first: Uint8Array) {
     this.#protocol = guess(first);
-    this.#headerSize = headerSizes[this.#protocol];
+    this.#headerSize = this.#protocol === null ? 0 : headerSizes[this.#protocol];
     if (this.#protocol !== 'http2' || first[0] !== preface[0]) return;
     this.#rest = preface.length;
     this.#header[3] = settingsFrame;
   }
 
   /** How many bytes at the beginning of `chunk`, which follows what was asked before, are the next piece. */
-  cut(chunk: Buffer): number {
-    if (this.#protocol === 'http') return headEnd(chunk);
+  cut(chunk: Uint8Array): number {
+    if (this.#protocol === null) return chunk.length;
     let at = this.#message(chunk, 0);
     if (this.#protocol === 'tls') return at;
     const type = this.#header[3];
@@ -80,17 +81,4 @@ export class MessageBoundaries {
     if (this.#protocol === 'tls') return (header[3] << 8) | header[4];
     return (header[0] << 16) | (header[1] << 8) | header[2];
   }
-}
-
-/** A body is not searched far. */
-const headMax = 4096;
-const emptyLine = '\r\n\r\n';
-
-/** The end of what may be the head of a request. */
-function headEnd(chunk: Buffer): number {
-  const isMethod = chunk[0] >= 0x41 && chunk[0] <= 0x5a;
-  if (!isMethod) return chunk.length;
-  const searched = chunk.length <= headMax ? chunk : chunk.subarray(0, headMax);
-  const at = searched.indexOf(emptyLine, 0, 'latin1');
-  return at < 0 ? chunk.length : at + emptyLine.length;
 }
