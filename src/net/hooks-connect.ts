@@ -90,6 +90,11 @@ class PendingConnect implements ConnectHandler {
   }
 
   failed(wsaError: number, reason: Reason): void {
+    if (!this.returned) {
+      // No request is completed, and no tick run, inside the call that makes it.
+      setImmediate(() => this.failed(wsaError, reason));
+      return;
+    }
     if (!this.#finish()) return;
     remember(this.#socket, null, reason);
     debug('connect to %s:%d failed: %d (%s)', this.#request.address, this.#request.port, wsaError, reason);
