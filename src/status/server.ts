@@ -2,9 +2,11 @@
 
 import { randomBytes } from 'node:crypto';
 import { unlinkSync } from 'node:fs';
-import net from 'node:net';
+import type net from 'node:net';
 import { debuglog } from 'node:util';
 import { isMainThread, threadId } from 'node:worker_threads';
+import { leaveUnannounced } from '../platform/unannounced.js';
+import { listenUnix, UnixServer } from '../platform/unix-connect.js';
 import { isAlive, ownPidNamespace, type SocketName, StatusDirectory } from './directory.js';
 
 const debug = debuglog('sockets-direct');
@@ -31,13 +33,15 @@ export function openStatusSocket(
 }
 
 function open(directory: StatusDirectory, pidNamespace: string, answer: () => string): void {
-  const server = net.createServer((socket) => reply(socket, answer));
+  const server = new UnixServer((socket) => {
+    leaveUnannounced();
+    reply(socket, answer);
+  });
   server.on('error', (error) => debug('status socket: %s', error.message));
   server.maxConnections = questionsMax;
   const thread = isMainThread ? 0 : threadId;
   const name = `${pidNamespace}-${process.pid}-${thread}-${randomBytes(4).toString('hex')}`;
-  // In a worker of a cluster the primary would otherwise get the path.
-  server.listen({ path: directory.socketPath(name), exclusive: true });
+  listenUnix(server, directory.socketPath(name));
   server.unref();
   if (!server.listening) {
     directory.close();

@@ -155,7 +155,7 @@ test('[shared-memory] where a SAN is required the end of the budget is an error 
 }, async (t) => {
   const stage = new Stage(t);
   const server = stage.start('echo-server');
-  const client = stage.start('echo-client', []);
+  const client = stage.start('echo-client', [], { env: { SOCKETS_DIRECT_CONNECT_BUDGET: '' } });
   const { port } = await server.next<{ port: number }>('listening');
   await client.next('ready');
   server.tell({ kind: 'block', milliseconds: 1000 });

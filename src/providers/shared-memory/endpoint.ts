@@ -1,9 +1,9 @@
 import { AsyncResource } from 'node:async_hooks';
-import net from 'node:net';
+import type net from 'node:net';
 import type { Reason } from '../../diagnostics/reasons.js';
 import { errorCode, type PeerCredentials, type Platform, PlatformError } from '../../platform/index.js';
-import { leaveUnannounced, unannounced } from '../../platform/unannounced.js';
-import { connectUnix } from '../../platform/unix-connect.js';
+import { leaveUnannounced } from '../../platform/unannounced.js';
+import { connectUnix, listenUnix, UnixServer, UnixSocket } from '../../platform/unix-connect.js';
 import {
   agreeOnArena,
   checkArenaSize,
@@ -77,7 +77,6 @@ class Dial {
  * a link first would be that of all later ones, and never be freed.
  */
 const root = new AsyncResource('SocketsDirectLink', { requireManualDestroy: true });
-const { createServer, Socket } = net;
 const ignore = (): void => {};
 
 /** Makes links between this event loop and others: at most one per pair of loops, and both ends know who the other is. */
@@ -123,7 +122,7 @@ export class LinkEndpoint {
     if (this.#closed) throw new PlatformError('peer-closing');
     if (this.#server !== null) return;
     root.runInAsyncScope(() => {
-      const server = createServer({ pauseOnConnect: true }, (socket) => {
+      const server = new UnixServer({ pauseOnConnect: true }, (socket) => {
         leaveUnannounced();
         this.#accept(socket);
       });
@@ -131,7 +130,7 @@ export class LinkEndpoint {
       try {
         this.#rendezvous.publish((path) => {
           // In a worker of a cluster the primary would otherwise get the path.
-          unannounced(() => server.listen({ path, exclusive: true }));
+          listenUnix(server, path);
           if (!server.listening) throw new PlatformError('rendezvous-unavailable', 'listen');
         });
       } catch (error) {
@@ -250,7 +249,7 @@ export class LinkEndpoint {
       return Promise.reject(new PlatformError('no-listener', 'no socket'));
     }
     return new Promise((resolve, reject) => {
-      const socket = new Socket();
+      const socket = new UnixSocket();
       socket.pause();
       socket.unref();
       socket.on('error', (error) => {
