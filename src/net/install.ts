@@ -9,6 +9,7 @@ import { type Gate, hookConnect } from './hooks-connect.js';
 import { hookListen } from './hooks-listen.js';
 import { internals } from './internals.js';
 import { debug } from './log.js';
+import { hookPassing } from './passing.js';
 
 /** The part of the switch that the hooks need. */
 export interface SocketSwitch {
@@ -50,6 +51,7 @@ export function installNet(options: InstallOptions): Reason | null {
     hookConnect(gate);
     hookListen(gate);
     hookReset();
+    hookPassing();
   }
   if (options.eligible === undefined) installed.everything = true;
   else installed.tests.push(options.eligible);

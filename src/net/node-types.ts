@@ -45,6 +45,7 @@ export interface AnyHandle {
   reading?: boolean;
   onread?: unknown;
   getsockname?(out: NativeAddress): number;
+  useUserBuffer?(buffer: Uint8Array): void;
   enableSessionCallbacks?(): void;
   enableKeylogCallback?(): void;
   [key: symbol]: unknown;
@@ -60,6 +61,8 @@ export type NetSocket = net.Socket & {
   _pendingEncoding: string;
   _writeGeneric: WriteGeneric;
   _unrefTimer(): void;
+  _getpeername(): NativeAddress;
+  _getsockname(): NativeAddress;
   _undestroy(): void;
   _reset(): void;
   /** TLSSocket: its native wrap. */
