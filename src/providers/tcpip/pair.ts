@@ -78,8 +78,8 @@ export function kernelPair(
   listener.onconnection = (error, client) => {
     const handle = client as NativeTcpHandle;
     const caller: NativeAddress = {};
-    if (error === 0) {
-      original.getpeername.call(handle, caller);
+    // A connection that was reset meanwhile has no name any more. The near end is first in the queue.
+    if (error === 0 && original.getpeername.call(handle, caller) === 0) {
       if (caller.port !== name.port || caller.address !== name.address) {
         original.close.call(handle);
         return;
