@@ -9,7 +9,7 @@ import { type Gate, hookConnect } from './hooks-connect.js';
 import { hookListen } from './hooks-listen.js';
 import { internals } from './internals.js';
 import { debug } from './log.js';
-import { hookPassing } from './passing.js';
+import { hookChildren, hookPassing } from './passing.js';
 
 /** The part of the switch that the hooks need. */
 export interface SocketSwitch {
@@ -71,6 +71,8 @@ function createGate(options: InstallOptions, installed: Installed): Gate {
 
 function openSwitch(options: InstallOptions): SocketSwitch | Reason {
   try {
+    // Loading the switch takes so much longer that this does not count any more.
+    hookChildren();
     return options.getSwitch();
   } catch (error) {
     debug('no switch: %o', error);
