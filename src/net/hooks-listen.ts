@@ -167,7 +167,7 @@ export function hookListen(gate: Gate): void {
   };
 
   const prototype = net.Server.prototype as unknown as Record<symbol, (this: net.Server) => unknown> & {
-    _listen2(this: ClusterServer, ...args: unknown[]): void;
+    _listen2(this: ListeningServer, ...args: unknown[]): void;
   };
   const { _listen2: setUp } = prototype;
   // Everybody listens through this function, the servers of a cluster's workers included.
@@ -186,12 +186,12 @@ export function hookListen(gate: Gate): void {
   const original = transfer === undefined ? undefined : prototype[transfer];
   if (transfer === undefined || typeof original !== 'function') return;
   prototype[transfer] = function (this: net.Server) {
-    listenerOf((this as ClusterServer)._handle)?.end();
+    listenerOf((this as ListeningServer)._handle)?.end();
     return original.call(this);
   };
 }
 
-type ClusterServer = net.Server & { _handle: NativeTcpHandle | null };
+type ListeningServer = net.Server & { _handle: NativeTcpHandle | null };
 
 function declined(server: net.Server, reason: Reason): void {
   remember(server, 'tcpip', reason);
@@ -225,23 +225,36 @@ function isStandIn(handle: NativeTcpHandle): boolean {
  * primary. A worker that has enough connections leaves them to others, and only the primary knows of those.
  */
 function joinPrimary(gate: Gate, server: net.Server, handle: NativeTcpHandle, flags = 0): void {
+  if (server.maxConnections != null) declined(server, 'cluster-distribution');
+  else join(gate, server, handle, (flags & ipv6OnlyFlag) !== 0);
+}
+
+/** A SAN joins a listening that TCP/IP has begun already. */
+function join(gate: Gate, server: net.Server, handle: NativeTcpHandle, ipv6Only: boolean): void {
   const name: NativeAddress = {};
-  if (server.maxConnections != null || handle.getsockname(name) !== 0 || name.address === undefined) {
-    declined(server, 'cluster-distribution');
-    return;
-  }
+  if (handle.getsockname(name) !== 0 || name.address === undefined) return;
   const switchSocket = gate.openSocket(adopt(handle));
   if (typeof switchSocket === 'string') {
     declined(server, switchSocket);
     return;
   }
-  const local: SOCKADDR = {
-    sa_family: name.family === 'IPv6' ? AF_INET6 : AF_INET,
-    address: name.address,
-    port: name.port!,
-    ...((flags & ipv6OnlyFlag) === 0 ? {} : { ipv6Only: true }),
-  };
+  const sa_family = name.family === 'IPv6' ? AF_INET6 : AF_INET;
   const listener = new Listener(handle, server, switchSocket);
-  switchSocket.join(local, listener);
+  const local: SOCKADDR = { sa_family, address: name.address, port: name.port! };
+  switchSocket.join(ipv6Only ? { ...local, ipv6Only } : local, listener);
   listener.begin();
+}
+
+/**
+ * Servers that listen already, although the program has not begun: a child may be given one while its preloads are still
+ * being loaded.
+ */
+export function joinListening(gate: Gate): void {
+  const { TCP } = requireInternals();
+  const { _getActiveHandles: active } = process as unknown as { _getActiveHandles(): object[] };
+  for (const server of active()) {
+    if (!(server instanceof net.Server) || !gate.eligible(server)) continue;
+    const { _handle: handle } = server as ListeningServer;
+    if (handle instanceof TCP) join(gate, server, handle, isIpv6Only(handle, undefined));
+  }
 }

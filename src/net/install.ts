@@ -6,7 +6,7 @@ import type { SwitchSocket } from '../switch/face.js';
 import { hookReset } from './bypass.js';
 import { rememberOff } from './connection-info.js';
 import { type Gate, hookConnect } from './hooks-connect.js';
-import { hookListen } from './hooks-listen.js';
+import { hookListen, joinListening } from './hooks-listen.js';
 import { internals } from './internals.js';
 import { debug } from './log.js';
 import { hookChildren, hookPassing } from './passing.js';
@@ -38,6 +38,7 @@ interface Installed {
 export function installNet(options: InstallOptions): Reason | null {
   const registry = globalThis as unknown as { [installedKey]?: Installed };
   let installed = registry[installedKey];
+  let fresh: Gate | null = null;
   if (installed === undefined) {
     const result = internals();
     if (typeof result === 'string') {
@@ -47,14 +48,15 @@ export function installNet(options: InstallOptions): Reason | null {
     }
     installed = { tests: [], everything: false };
     Object.defineProperty(registry, installedKey, { value: installed });
-    const gate = createGate(options, installed);
-    hookConnect(gate);
-    hookListen(gate);
+    fresh = createGate(options, installed);
+    hookConnect(fresh);
+    hookListen(fresh);
     hookReset();
     hookPassing();
   }
   if (options.eligible === undefined) installed.everything = true;
   else installed.tests.push(options.eligible);
+  if (fresh !== null) joinListening(fresh);
   return null;
 }
 
