@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import net from 'node:net';
 import type { Reason } from '../../diagnostics/reasons.js';
 import { errorCode, type PeerCredentials, type Platform, PlatformError } from '../../platform/index.js';
-import { connectUnix } from '../../platform/unix-connect.js';
+import { connectUnix, listenUnix } from '../../platform/unix-connect.js';
 import {
   agreeOnArena,
   checkArenaSize,
@@ -127,7 +127,7 @@ export class LinkEndpoint {
       try {
         this.#rendezvous.publish((path) => {
           // In a worker of a cluster the primary would otherwise get the path.
-          server.listen({ path, exclusive: true });
+          listenUnix(server, path);
           if (!server.listening) throw new PlatformError('rendezvous-unavailable', 'listen');
         });
       } catch (error) {
