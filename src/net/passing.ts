@@ -4,6 +4,7 @@
  * socket gets one, an end of a kernel pair whose other end is relayed, and Node's own code does the rest.
  */
 
+import type { ChildProcess } from 'node:child_process';
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import { fromBinding, type NativeAddress, type NativeTcpStream } from '../providers/tcpip/native.js';
@@ -16,14 +17,17 @@ import type { AnyHandle, NetSocket } from './node-types.js';
 import { Relay } from './relay.js';
 import { isSanHandle, type SanHandle } from './san-handle-face.js';
 
-/** Gives a socket of a SAN a native handle. Left alone: everything else, and a socket for which there is no pair. */
-export function toNative(candidate: unknown): void {
-  if (!(candidate instanceof net.Socket)) return;
+/**
+ * Gives a socket of a SAN a native handle, and returns that. Left alone: everything else, and a socket for which there is no
+ * pair.
+ */
+function toNative(candidate: unknown): NativeTcpStream | null {
+  if (!(candidate instanceof net.Socket)) return null;
   const socket = candidate as NetSocket;
   // A connect that the switch has not decided on is no connect for whoever gets the descriptor.
   if (socket.connecting) connectByTcpip(socket, 'relayed');
   const handle = socket._handle;
-  if (!isSanHandle(handle) || handle.closing || socket.destroyed) return;
+  if (!isSanHandle(handle) || handle.closing || socket.destroyed) return null;
   const local: NativeAddress = {};
   const peer: NativeAddress = {};
   handle.getsockname(local);
@@ -34,11 +38,12 @@ export function toNative(candidate: unknown): void {
   );
   if (typeof near === 'number') {
     debug('no kernel pair: %d', near);
-    return;
+    return null;
   }
   relay = new Relay(handle.connection, handle.detach());
   exchange(socket, handle, near);
   debug('relayed from now on: %s:%d', peer.address, peer.port);
+  return near;
 }
 
 function exchange(socket: NetSocket, san: SanHandle, near: NativeTcpStream): void {
@@ -72,6 +77,33 @@ function count(handle: object, name: 'bytesRead' | 'bytesWritten', before: numbe
   });
 }
 
+/**
+ * Handles that are on their way to a child. Node keeps them until the child has confirmed, and for ever if it dies before;
+ * with TCP such a handle would hold nobody, but here it would keep the relay waiting for its end.
+ */
+const underway = new WeakMap<ChildProcess, Set<NativeTcpStream>>();
+
+function abandonWith(child: ChildProcess, near: NativeTcpStream): void {
+  let handles = underway.get(child);
+  if (handles === undefined) {
+    const all = new Set<NativeTcpStream>();
+    handles = all;
+    underway.set(child, all);
+    child.once('exit', () => {
+      for (const handle of all) {
+        const owner = handle[requireInternals().ownerSymbol] as NetSocket | undefined;
+        if (owner?._handle !== (handle as unknown)) handle.close();
+      }
+    });
+  }
+  const { close } = requireInternals().tcpOriginal;
+  handles.add(near);
+  near.close = (callback) => {
+    handles.delete(near);
+    close.call(near, callback);
+  };
+}
+
 interface Channel {
   _send?(message: unknown, handle: unknown, ...rest: unknown[]): boolean;
 }
@@ -82,23 +114,25 @@ function nativeOf(handle: SanHandle): unknown {
   return handle.owner?._handle ?? handle;
 }
 
+type ChildProcessModule = typeof import('node:child_process');
 type Send = NonNullable<Channel['_send']>;
 
 function sendsNative(send: Send): Send {
   return function _send(this: Channel, message, handle, ...rest) {
-    toNative(handle);
+    const near = toNative(handle);
+    if (near !== null && childProcess !== null && this instanceof childProcess) abandonWith(this, near);
     return send.call(this, message, isSanHandle(handle as object) ? nativeOf(handle as SanHandle) : handle, ...rest);
   };
 }
 
-let childrenHooked = false;
+/** Node's class of child processes, once it is hooked. */
+let childProcess: typeof ChildProcess | null = null;
 
 /** Hooks the class of child processes, which costs loading it: so not before there is a child, or a socket for one. */
 export function hookChildren(): void {
-  if (childrenHooked) return;
-  childrenHooked = true;
-  const { ChildProcess } = createRequire(import.meta.url)('node:child_process') as typeof import('node:child_process');
-  const prototype = ChildProcess.prototype as unknown as Channel & { spawn(options: { stdio?: unknown }): unknown };
+  if (childProcess !== null) return;
+  ({ ChildProcess: childProcess } = createRequire(import.meta.url)('node:child_process') as ChildProcessModule);
+  const prototype = childProcess.prototype as unknown as Channel & { spawn(options: { stdio?: unknown }): unknown };
   const { spawn } = prototype;
   prototype.spawn = function (this: object, options) {
     if (Array.isArray(options?.stdio)) options.stdio.forEach(toNative);

@@ -16,7 +16,7 @@ interface Outcome {
 
 async function run(t: TestContext, scenario: string, stock: boolean, flags: string[]): Promise<Outcome> {
   const stage = new Stage(t);
-  const options = stock ? { preload: null } : { require: false };
+  const options = stock ? { preload: null } : { require: scenario !== 'transferServer' };
   const server = stage.start('echo-server', [], options);
   const { port } = await server.next<{ port: number }>('listening');
   const started = stage.start(program, [scenario, port], { ...options, flags });
