@@ -21,7 +21,8 @@ async function run(t: TestContext, scenario: string, stock: boolean, flags: stri
   const { port } = await server.next<{ port: number }>('listening');
   const started = stage.start(program, [scenario, port], { ...options, flags });
   const { provider } = await started.next<{ provider: string | null }>('carried');
-  if (scenario !== 'transferServer') assert.equal(provider, stock ? null : 'shared-memory');
+  if (scenario === 'unixSocket') assert.equal(provider, null);
+  else if (scenario !== 'transferServer') assert.equal(provider, stock ? null : 'shared-memory');
   const { log } = await started.next<{ log: string[] }>('log');
   const { code, signal } = await started.ended();
   const said = started.output.split('\n').filter((line) => /^(Error|Debugger|[A-Z]\w*Error)/.test(line));
@@ -33,6 +34,7 @@ const scenarios: Record<string, string[]> = {
   vmServer: [],
   transfer: [],
   transferServer: [],
+  unixSocket: [],
   uncaught: [],
   abort: [],
   inspector: ['--inspect-port=0'],
@@ -47,3 +49,7 @@ for (const [scenario, flags] of Object.entries(scenarios)) {
     if (scenario === 'abort') assert.equal(stock.signal, 'SIGABRT');
   });
 }
+
+test('[shared-memory] spawnSync refuses a socket, where stock Node.js aborts', { timeout: 60_000 }, async (t) => {
+  assert.deepEqual((await run(t, 'spawnSync', false, [])).log, ['ERR_INVALID_ARG_VALUE']);
+});

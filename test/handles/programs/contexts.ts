@@ -1,5 +1,6 @@
 /** Where sockets may come from and how a process may end. `contexts <scenario> <port>` talks to an echo server. */
 
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
 import vm from 'node:vm';
@@ -89,6 +90,27 @@ const scenarios: Record<string, () => Promise<void>> = {
     }
     report('carried', { provider: null });
     await worker.terminate();
+  },
+  async unixSocket() {
+    const server = net.createServer((socket) => socket.pipe(socket));
+    const path = `${process.env.SOCKETS_DIRECT_DIR}-${process.pid}.sock`;
+    server.listen(path);
+    await once(server, 'listening');
+    const socket = net.connect(path);
+    await once(socket, 'connect');
+    report('carried', { provider: carrier(socket).provider });
+    log.push(await echoed(socket, 'by a path'), String(socket.remoteAddress));
+    server.close();
+    await once(server, 'close');
+  },
+  async spawnSync() {
+    const socket = await opened();
+    try {
+      log.push(`${spawnSync('true', { stdio: [socket, 'ignore', 'ignore'] }).status}`);
+    } catch (error) {
+      log.push(`${(error as NodeJS.ErrnoException).code}`);
+    }
+    socket.destroy();
   },
   async uncaught() {
     const socket = await opened();

@@ -139,7 +139,7 @@ async function owner(): Promise<void> {
   if (scenario === 'dies') child.on('error', () => {});
   await told(child, 'ready');
   const childLog = told(child, 'childLog');
-  const ended = once(child, 'exit');
+  const ended = new Promise<[Record<string, never>]>((resolve) => child.once('exit', () => resolve([{}])));
   const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true });
   server.on('close', () => say('server: close'));
   server.listen(0, '127.0.0.1');
