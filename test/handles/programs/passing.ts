@@ -148,10 +148,7 @@ async function owner(): Promise<void> {
   const [socket] = (await once(server, 'connection')) as [net.Socket];
   watch(socket, 'owner');
   const { provider } = carrier(socket);
-  child.send({ kind: 'socket', peerPort: socket.remotePort }, socket, (error) => {
-    say(`sent ${error}`);
-    server.getConnections((_, count) => say(`${count} connections`));
-  });
+  child.send({ kind: 'socket', peerPort: socket.remotePort }, socket, (error) => say(`sent ${error}`));
   say(`destroyed ${socket.destroyed}, address ${JSON.stringify(socket.address())}, ${socket.remoteAddress}`);
   server.close();
   if (scenario === 'dies') await ended;
