@@ -46,6 +46,9 @@ export const advice: Readonly<Record<Reason, string>> = {
   refused: 'The server said no, or it closed its socket; TCP/IP would have been refused as well.',
   'tls-over-connecting-socket': "Start TLS after `'connect'`, or let `tls.connect` make the socket.",
   'listener-not-a-server': 'Something listens on the bare handle of Node.js; that is left to TCP/IP.',
+  'port-shared':
+    'Nothing, unless the port is meant for one program: then leave `reusePort` out, or listen at one address.',
+  relayed: 'Nothing. Sockets of one process that another one uses are carried by the first, which has to live as long.',
   'cluster-distribution':
     'Workers of a cluster are served by TCP/IP. Let each listen on a port of its own, or use `exclusive`.',
   'bound-elsewhere': 'The program used `localAddress`. Leave it out, or use an address of this host.',

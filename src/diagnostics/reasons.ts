@@ -43,6 +43,8 @@ export const reasons = {
   'cluster-distribution': 'connections are distributed by the cluster primary',
   'bound-elsewhere': 'the socket was bound to an address that the SAN does not serve',
   'accepted-by-tcpip': 'the peer connected by TCP/IP',
+  'port-shared': "the port is shared by SO_REUSEPORT at all addresses, and one address of it may be somebody else's",
+  relayed: 'the socket was given to another process or thread, and this one carries its bytes',
   'ipv6-scoped': 'link-local addresses with a scope are left to TCP/IP',
 } as const;
 

@@ -30,6 +30,12 @@ export function startDeferred(): void {
   registry[deferredKey]?.();
 }
 
+type Spawn = (this: object, options: { readonly stdio?: readonly { readonly ipc?: boolean }[] }) => unknown;
+
+function hasChannel({ stdio }: Parameters<Spawn>[0]): boolean {
+  return stdio?.some(({ ipc }) => ipc === true) ?? false;
+}
+
 class Deferred {
   readonly #prototype: object;
   readonly #install: () => void;
@@ -40,6 +46,7 @@ class Deferred {
   /** What stands behind the stand-ins, once it is known. */
   #hooks: readonly (PropertyDescriptor | undefined)[] | null = null;
   #started = false;
+  readonly #releaseSpawn: () => void;
 
   constructor(prototype: object, install: () => void) {
     this.#prototype = prototype;
@@ -47,11 +54,13 @@ class Deferred {
     this.#originals = this.#own();
     this.#standIns = names.map((_, i) => this.#standIn(i));
     this.#put(this.#standIns);
+    this.#releaseSpawn = this.#watchSpawn();
   }
 
   start(): void {
     if (this.#started) return;
     this.#started = true;
+    this.#releaseSpawn();
     const found = this.#own();
     this.#put(this.#originals);
     this.#root.runInAsyncScope(this.#install);
@@ -60,6 +69,24 @@ class Deferred {
     const isOurs = (i: number): boolean =>
       found[i]?.value === this.#standIns[i].value && found[i]?.get === this.#standIns[i].get;
     this.#put(this.#hooks.map((hook, i) => (isOurs(i) ? hook : found[i])));
+  }
+
+  /** A child with a channel may be given a socket later, which takes a hook that has to be there before the channel. */
+  #watchSpawn(): () => void {
+    const Process = fromBinding('process_wrap', 'Process') as { prototype: { spawn: Spawn } } | undefined;
+    if (Process === undefined) return () => {};
+    const { prototype } = Process;
+    const { spawn } = prototype;
+    const start = (): void => this.start();
+    const watch: Spawn = function (options) {
+      if (!hasChannel(options)) return spawn.call(this, options);
+      start();
+      return (prototype.spawn === watch ? spawn : prototype.spawn).call(this, options);
+    };
+    prototype.spawn = watch;
+    return () => {
+      if (prototype.spawn === watch) prototype.spawn = spawn;
+    };
   }
 
   #own(): (PropertyDescriptor | undefined)[] {

@@ -119,9 +119,13 @@ class PendingConnect implements ConnectHandler {
   /** TLS was started on the socket while it was connecting: it sits on the TCP handle, which has to carry it then. */
   tlsStarted(): void {
     if (this.#done || !tlsIsOn(this.#handle) || this.#socket._handle !== (this.#handle as unknown)) return;
+    this.byTcpip('tls-over-connecting-socket');
+  }
+
+  /** The descriptor goes to somebody who knows nothing of a switch. */
+  byTcpip(reason: Reason): void {
     this.#switchSocket.close();
-    this.#finish();
-    this.#connectNatively('tls-over-connecting-socket');
+    if (this.#finish()) this.#connectNatively(reason);
   }
 
   #connectNatively(reason: Reason): void {
@@ -225,6 +229,12 @@ function wrapAgain(socket: NetSocket, san: SanHandle, tcp: NativeTcpHandle): voi
   socket.ssl = wrap;
   if (socket.listenerCount('session') > 0) wrap.enableSessionCallbacks?.();
   if (socket.listenerCount('keylog') > 0) wrap.enableKeylogCallback?.();
+}
+
+/** If the switch has not decided on the socket's connect yet, TCP/IP gets it. */
+export function connectByTcpip(socket: NetSocket, reason: Reason): void {
+  const pending = socket._handle?.[pendingKey];
+  if (pending instanceof PendingConnect) pending.byTcpip(reason);
 }
 
 /** Replaces the connect functions of the native handle. */

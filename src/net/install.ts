@@ -10,9 +10,10 @@ import { hookReset } from './bypass.js';
 import { type ConnectionInfo, connectionInfo, rememberOff, rememberOther } from './connection-info.js';
 import { startDeferred } from './deferred.js';
 import { type Gate, hookConnect } from './hooks-connect.js';
-import { hookListen } from './hooks-listen.js';
+import { hookListen, joinListening } from './hooks-listen.js';
 import { internals } from './internals.js';
 import { debug } from './log.js';
+import { hookChildren, hookPassing } from './passing.js';
 import { tcpConnections, tcpListeners } from './status-source.js';
 
 /** The part of the switch that the hooks need. */
@@ -45,6 +46,7 @@ export function installNet(options: InstallOptions): Reason | null {
   startDeferred();
   const registry = globalThis as unknown as { [installedKey]?: Installed };
   let installed = registry[installedKey];
+  let fresh: Gate | null = null;
   if (installed === undefined) {
     const result = internals();
     if (typeof result === 'string') {
@@ -54,16 +56,18 @@ export function installNet(options: InstallOptions): Reason | null {
     }
     installed = { tests: [], everything: false, info: connectionInfo };
     Object.defineProperty(registry, installedKey, { value: installed });
-    const gate = createGate(options, installed);
-    hookConnect(gate);
-    hookListen(gate);
+    fresh = createGate(options, installed);
+    hookConnect(fresh);
+    hookListen(fresh);
     hookReset();
     addStatusSource({ connections: tcpConnections, listeners: tcpListeners });
     hookActiveHandles();
+    hookPassing();
   }
   if (installed.info !== connectionInfo) rememberOther(installed.info);
   if (options.eligible === undefined) installed.everything = true;
   else installed.tests.push(options.eligible);
+  if (fresh !== null) joinListening(fresh);
   return null;
 }
 
@@ -80,6 +84,8 @@ function createGate(options: InstallOptions, installed: Installed): Gate {
 
 function openSwitch(options: InstallOptions): SocketSwitch | Reason {
   try {
+    // Loading the switch takes so much longer that this does not count any more.
+    hookChildren();
     return options.getSwitch();
   } catch (error) {
     debug('no switch: %o', error);

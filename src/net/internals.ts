@@ -71,7 +71,8 @@ function runtimeReason(): Reason | null {
   return testedMajors.includes(major()) ? null : 'runtime-untested';
 }
 
-function symbolOf(object: object, description: string): symbol | undefined {
+/** The symbol of that description among the keys of an object and its prototypes. */
+export function symbolOf(object: object, description: string): symbol | undefined {
   for (let o: object | null = object; o !== null; o = Object.getPrototypeOf(o)) {
     const symbol = Object.getOwnPropertySymbols(o).find((candidate) => candidate.description === description);
     if (symbol !== undefined) return symbol;

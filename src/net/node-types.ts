@@ -46,6 +46,7 @@ export interface AnyHandle {
   onread?: unknown;
   getsockname?(out: NativeAddress): number;
   getpeername?(out: NativeAddress): number;
+  useUserBuffer?(buffer: Uint8Array): void;
   enableSessionCallbacks?(): void;
   enableKeylogCallback?(): void;
   [key: symbol]: unknown;
@@ -61,6 +62,8 @@ export type NetSocket = net.Socket & {
   _pendingEncoding: string;
   _writeGeneric: WriteGeneric;
   _unrefTimer(): void;
+  _getpeername(): NativeAddress;
+  _getsockname(): NativeAddress;
   _undestroy(): void;
   _reset(): void;
   /** TLSSocket: its native wrap. */

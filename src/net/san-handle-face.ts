@@ -1,14 +1,22 @@
 /** What the rest of this folder needs to know of the handle of a SAN connection, without its class. */
 
-import type { NativeTcpHandle } from '../providers/tcpip/native.js';
+import type { NativeAddress, NativeTcpHandle } from '../providers/tcpip/native.js';
 import type { ConnectionEvents, SanConnection } from '../switch/face.js';
 import type { NativeJsStream, NetSocket, WriteCallback } from './node-types.js';
+
+/** What a handle that is taken off its connection leaves of it. */
+export interface Detached {
+  /** Delivered by the switch, and not taken by the socket. */
+  readonly chunk: Buffer | null;
+  /** The end, or an error, was delivered: nothing follows. */
+  readonly ended: boolean;
+  /** The sending direction is shut down, or about to be. */
+  readonly finished: boolean;
+}
 
 export interface SanHandle extends NativeJsStream, ConnectionEvents {
   readonly connection: SanConnection;
   readonly closing: boolean;
-  readonly bytesRead: number;
-  readonly bytesWritten: number;
   /** The socket, or the TLS socket, that owns the handle. */
   owner: NetSocket | null;
   /** The program's own TCP handle (WSD-SOC-2). It is not connected; options set on the socket reach it too. */
@@ -21,6 +29,14 @@ export interface SanHandle extends NativeJsStream, ConnectionEvents {
   sendAll(chunks: readonly Uint8Array[], bytes: number, callback: WriteCallback): boolean;
   unref(): void;
   hasRef(): boolean;
+  /** Kept by net.js: whether it has asked for bytes. */
+  reading: boolean;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  getsockname(out: NativeAddress): number;
+  getpeername(out: NativeAddress): number;
+  /** Gives the connection away. What the socket has written, or its end, still completes through this handle. */
+  detach(): Detached;
 }
 
 let handleClass: (new (...args: never[]) => SanHandle) | undefined;

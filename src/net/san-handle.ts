@@ -22,7 +22,7 @@ import { requireInternals } from './internals.js';
 import { MessageBoundaries } from './message-boundaries.js';
 import type { AnyHandle, NativeRequest, NetSocket, QueuedChunk, WriteCallback } from './node-types.js';
 import { publishClose } from './published.js';
-import { recognize, type SanHandle } from './san-handle-face.js';
+import { type Detached, recognize, type SanHandle } from './san-handle-face.js';
 import { withTcpFace } from './tcp-face.js';
 import { contain, settle } from './ticks.js';
 
@@ -57,6 +57,7 @@ function defineSanHandle(): SanHandleConstructor {
     #flowing = false;
     /** The end, or an error, has been delivered: nothing follows. */
     #ended = false;
+    #finished = false;
     #referenced = true;
     #holding = false;
     /** Writes and shutdowns under way; each holds the event loop, as requests of libuv do. */
@@ -127,6 +128,7 @@ function defineSanHandle(): SanHandleConstructor {
     onshutdown(request: NativeRequest): number {
       if (this.closing) return UV_ENOTCONN;
       this.#shutdownRequest = request;
+      this.#finished = true;
       this.#requests += 1;
       this.#updateLiveness();
       this.connection.shutdown((wsaError) => {
@@ -414,6 +416,15 @@ function defineSanHandle(): SanHandleConstructor {
     }
 
     // The end.
+
+    detach(): Detached {
+      const rest = { chunk: this.#held, ended: this.#ended, finished: this.#finished };
+      this.#held = null;
+      this.onreadstop();
+      this.tcp?.close();
+      this.tcp = null;
+      return rest;
+    }
 
     #close(abortive: boolean, callback: (() => void) | undefined): void {
       if (this.closing) return;

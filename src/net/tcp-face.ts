@@ -12,6 +12,8 @@ interface TcpFace {
   readonly fd: number;
   tcp: NativeTcpHandle | null;
   closing: boolean;
+  getsockname(out: NativeAddress): number;
+  getpeername(out: NativeAddress): number;
 }
 
 /** `family` is that of the socket; an IPv6 socket shows IPv4 addresses mapped. */

@@ -99,6 +99,11 @@ export interface SwitchSocket {
    * `sanBacklog`: requests that wait on each SAN before more are refused (WSD-LSN-8); SOMAXCONN by default.
    */
   listen(backlog: number, handler: AcceptHandler, sanBacklog?: number): number;
+  /**
+   * SAN providers join a listening of TCP/IP that somebody else does, at that address: the primary of a cluster, for one.
+   * `reason` tells afterwards whether a SAN listens.
+   */
+  join(local: SOCKADDR, handler: AcceptHandler): void;
   /** Asks the condition function again about the requests for which it said CF_DEFER, if they still wait (WSD-ACC-10). */
   acceptDeferred(): void;
   /** Remembers an option for companions made from now on, if a provider can have it (WSD-SOC-17). `value`: 32 bits. */

@@ -62,16 +62,19 @@ export class Socket implements SwitchSocket {
   listen(backlog: number, handler: AcceptHandler, sanBacklog = SOMAXCONN): number {
     const errno: Out<number> = { value: 0 };
     if (this.#context.tcpip.WSPListen(this.#tcpip, backlog, errno) !== 0) return this.#tcpip.status;
-    this.#decide(this.#listenOnSan(sanBacklog, handler));
+    const local = this.#context.tcpip.WSPGetSockName(this.#tcpip);
+    if (local !== null && this.#tcpip.ipv6Only) local.ipv6Only = true;
+    this.#decide(local === null ? 'bound-elsewhere' : this.#listenOnSan(local, sanBacklog, handler));
     return this.reason !== 'accelerated' && this.#isRequired(this.reason) ? networkDown : 0;
   }
 
-  #listenOnSan(backlog: number, handler: AcceptHandler): Reason {
-    const local = this.#context.tcpip.WSPGetSockName(this.#tcpip);
-    if (local === null) return 'bound-elsewhere';
+  join(local: SOCKADDR, handler: AcceptHandler): void {
+    this.#decide(this.#listenOnSan(local, SOMAXCONN, handler));
+  }
+
+  #listenOnSan(local: SOCKADDR, backlog: number, handler: AcceptHandler): Reason {
     const excluded = this.#context.policy?.('listen', local) ?? null;
     if (excluded !== null) return excluded;
-    if (this.#tcpip.ipv6Only) local.ipv6Only = true;
     const wildcard = local.address === '0.0.0.0' || local.address === '::';
     if (!wildcard && this.#context.isForeign(local)) return 'not-routed';
     const services = this.#context.services();

@@ -271,6 +271,13 @@ class FakeSwitchSocket implements SwitchSocket {
     return this.#tcp.status;
   }
 
+  join(name: SOCKADDR, handler: AcceptHandler): void {
+    this.#listener = { name, ipv6Only: name.ipv6Only === true, handler };
+    listeners.add(this.#listener);
+    counters.listeners += 1;
+    this.reason = 'accelerated';
+  }
+
   acceptDeferred(): void {}
 
   setOption(): void {}

@@ -70,6 +70,9 @@ export class Links implements LinkOwner, Connector {
   readonly #listeners = new Map<number, SharedMemorySocket[]>();
   readonly #ports = new Map<number, PortEntries>();
   readonly #connecting = new Map<SharedMemorySocket, Patience>();
+  /** When each peer, by token, was last asked for a connection, counted in connects. */
+  readonly #turns = new Map<string, number>();
+  #turn = 0;
   #cancelDeadline: (() => void) | null = null;
   #published = false;
   readonly #root = new AsyncResource('SocketsDirectLinks');
@@ -197,12 +200,14 @@ export class Links implements LinkOwner, Connector {
 
   #candidates(remote: SOCKADDR): RendezvousEntry[] {
     const entries = this.#entriesOf(remote.port);
-    const ranked: { entry: RendezvousEntry; rank: number; order: number }[] = [];
+    const ranked: { entry: RendezvousEntry; rank: number; turn: number; order: number }[] = [];
     for (const entry of entries) {
       const rank = matchAddress(entry.address, remote);
-      if (rank > 0) ranked.push({ entry, rank, order: this.#options.random() });
+      const turn = this.#turns.get(entry.token) ?? 0;
+      if (rank > 0) ranked.push({ entry, rank, turn, order: this.#options.random() });
     }
-    if (ranked.length > 1) ranked.sort((a, b) => b.rank - a.rank || a.order - b.order);
+    // Who was asked longest ago is next, as a cluster's primary has it; who was never asked, by chance.
+    if (ranked.length > 1) ranked.sort((a, b) => b.rank - a.rank || a.turn - b.turn || a.order - b.order);
     return ranked.map(({ entry }) => entry);
   }
 
@@ -220,6 +225,7 @@ export class Links implements LinkOwner, Connector {
 
   #tryCandidate(socket: SharedMemorySocket, candidate: RendezvousEntry): void {
     socket.asked = candidate.token;
+    this.#turns.set(candidate.token, ++this.#turn);
     const link = this.#links.get(candidate.token);
     if (link !== undefined) {
       this.#request(socket, link);
@@ -233,6 +239,7 @@ export class Links implements LinkOwner, Connector {
         if (socket.connecting) this.#request(socket, adopted);
       },
       (error: unknown) => {
+        this.#turns.delete(candidate.token);
         if (!socket.connecting) return;
         const reason = error instanceof PlatformError ? error.reason : 'peer-unreachable';
         if (reason !== 'no-listener' || !socket.connectElsewhere()) socket.connectEnded(WSAETIMEDOUT, reason);
@@ -325,7 +332,11 @@ export class Links implements LinkOwner, Connector {
   ended(link: PeerLink, cause: string): void {
     if (cause !== 'peer-gone' && cause !== 'closed') this.#options.count('link-violation');
     this.#all.delete(link);
-    for (const [token, known] of this.#links) if (known === link) this.#links.delete(token);
+    for (const [token, known] of this.#links) {
+      if (known !== link) continue;
+      this.#links.delete(token);
+      this.#turns.delete(token);
+    }
     this.#established.get(link)?.socket.destroy();
     this.#established.delete(link);
   }

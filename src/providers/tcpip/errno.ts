@@ -40,6 +40,7 @@ import {
 
 const { errno } = constants;
 
+export const UV_EADDRNOTAVAIL = -errno.EADDRNOTAVAIL;
 export const UV_EPIPE = -errno.EPIPE;
 export const UV_EBADF = -errno.EBADF;
 export const UV_EINVAL = -errno.EINVAL;

@@ -1,4 +1,5 @@
 export * from './accept-queue.js';
 export * from './errno.js';
 export * from './native.js';
+export * from './pair.js';
 export * from './provider.js';

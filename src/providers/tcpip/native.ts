@@ -6,6 +6,7 @@
  */
 
 import net from 'node:net';
+import { UV_ECANCELED } from './errno.js';
 
 /** The request object of a native connect: net.js makes it and waits for `oncomplete`. */
 export interface NativeConnectRequest {
@@ -48,6 +49,13 @@ export interface NativeTcpHandle {
   [key: symbol]: unknown;
 }
 
+/** The same handle as a stream that is connected. */
+export interface NativeTcpStream extends NativeTcpHandle {
+  readStart(): number;
+  readStop(): number;
+  getAsyncId(): number;
+}
+
 export interface NativeTcpConstructor {
   new (type: number): NativeTcpHandle;
   readonly prototype: NativeTcpHandle;
@@ -64,14 +72,39 @@ export interface NativeTcp {
   readonly original: NativeTcpFunctions;
 }
 
-/** Node's class of connect requests, or null where it is out of reach (permission model). */
-export function connectRequestClass(): (new () => NativeConnectRequest) | null {
-  const found = fromBinding('tcp_wrap', 'TCPConnectWrap');
-  return typeof found === 'function' ? (found as new () => NativeConnectRequest) : null;
+type ConnectRequestClass = new () => NativeConnectRequest;
+
+let requestClass: ConnectRequestClass | null | undefined;
+
+/** Node's class of connect requests, or null where it is out of reach. */
+export function connectRequestClass(): ConnectRequestClass | null {
+  if (requestClass === undefined) {
+    const found = fromBinding('tcp_wrap', 'TCPConnectWrap') ?? requestFromSocket();
+    requestClass = typeof found === 'function' ? (found as ConnectRequestClass) : null;
+  }
+  return requestClass;
 }
 
-/** `constants.SOCKET` of the native binding: a handle that connects. */
+/** The permission model refuses the binding. A socket whose handle is an object of ours shows what net.js connects with. */
+function requestFromSocket(): unknown {
+  let found: unknown;
+  const handle = {
+    connect: (request: object) => {
+      found = request.constructor;
+      return UV_ECANCELED;
+    },
+    close: (callback?: () => void) => callback?.(),
+  };
+  const options = { handle, manualStart: true } as unknown as net.SocketConstructorOpts;
+  new net.Socket(options)
+    .on('error', () => {})
+    .connect({ port: 1, host: 'localhost', family: 4, lookup: (_name, _options, done) => done(null, '127.0.0.1', 4) });
+  return found;
+}
+
+/** `constants.SOCKET` and `constants.SERVER` of the native binding: a handle that connects, and one that listens. */
 export const TCP_SOCKET = 0;
+export const TCP_SERVER = 1;
 
 /**
  * The function itself where Node has wrapped it to warn of its deprecation (`--pending-deprecation`): the warning would
