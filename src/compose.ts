@@ -15,9 +15,11 @@ import type { SOCKADDR } from './spi/index.js';
 import { type Exclusion, type PortReservation, type Scheduler, Switch } from './switch/index.js';
 
 /** Milliseconds; below the 250 ms after which Node.js tries the next address family. */
-const connectBudget = 50;
+const usualConnectBudget = 50;
 /** The same where a fallback is an error: there it is no gain to give up soon, and a busy peer would look like a fault. */
 const requiredConnectBudget = 200;
+/** A minute: whoever wants more wants no fallback. */
+const connectBudgetMax = 60_000;
 /** Milliseconds for which the end of the process may be held up. */
 const exitBudget = 1000;
 
@@ -60,7 +62,7 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     now: () => performance.now() * 1000,
     random: Math.random,
     count,
-    connectBudget: required ? requiredConnectBudget : connectBudget,
+    connectBudget: connectBudgetOf(environment, required ? requiredConnectBudget : usualConnectBudget),
     scheduler,
   });
   const made = new Switch({
@@ -121,6 +123,13 @@ function endWithProcess(provider: SharedMemoryProvider): void {
     return waiting;
   };
   instance?.endWithProcess(turn, () => performance.now() > end);
+}
+
+/** SOCKETS_DIRECT_CONNECT_BUDGET, for machines on which everything takes longer. What is no number of milliseconds is not heeded. */
+function connectBudgetOf(environment: Readonly<Record<string, string | undefined>>, usual: number): number {
+  const wanted = environment.SOCKETS_DIRECT_CONNECT_BUDGET ?? '';
+  const milliseconds = Number(wanted);
+  return /^\d+$/.test(wanted) && milliseconds >= 1 && milliseconds <= connectBudgetMax ? milliseconds : usual;
 }
 
 function requiresSan(environment: Readonly<Record<string, string | undefined>>): boolean {

@@ -39,7 +39,7 @@ export const advice: Readonly<Record<Reason, string>> = {
   'peer-closing': 'Nothing.',
   'link-limit': 'Close idle connections, or share them (keep-alive).',
   'connect-timeout':
-    'The event loop of the server was blocked for more than 50 ms, or the machine is overloaded. Look for long synchronous work in the server.',
+    'The event loop of the server was blocked for more than 50 ms, or the machine is overloaded. Look for long synchronous work in the server. A slow machine may need a larger `SOCKETS_DIRECT_CONNECT_BUDGET`.',
   'negotiation-failed': 'The peer ended or stopped right after it had accepted.',
   'resources-exhausted': 'Raise `ulimit -n`; look for sockets that are never closed.',
   'provider-error': 'Record what happened with `SOCKETS_DIRECT_TRACE` and report it.',

@@ -71,6 +71,8 @@ export class CommandLine {
       NODE_DEBUG: '',
       SOCKETS_DIRECT: '',
       SOCKETS_DIRECT_REQUIRE: '',
+      // The machine may be busy with other tests.
+      SOCKETS_DIRECT_CONNECT_BUDGET: '5000',
       SOCKETS_DIRECT_DIR: join(this.directory, 'rendezvous'),
     };
     t.after(() => this.#close());

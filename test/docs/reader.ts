@@ -64,7 +64,13 @@ export class Reader {
       // A group of its own, so that what a shell leaves running ends with it.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_OPTIONS: '', SOCKETS_DIRECT_DIR: join(this.#top, 'rendezvous') },
+      env: {
+        ...process.env,
+        NODE_OPTIONS: '',
+        SOCKETS_DIRECT_DIR: join(this.#top, 'rendezvous'),
+        // The machine may be busy with other tests.
+        SOCKETS_DIRECT_CONNECT_BUDGET: '5000',
+      },
     });
     const running: Running = { child, output: '' };
     for (const stream of [child.stdout, child.stderr]) {

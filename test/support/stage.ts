@@ -173,6 +173,7 @@ export class Stage {
         NODE_V8_COVERAGE: '',
         SOCKETS_DIRECT: '',
         SOCKETS_DIRECT_TRACE: '',
+        SOCKETS_DIRECT_CONNECT_BUDGET: '',
         SOCKETS_DIRECT_DIR: this.rendezvous,
         SOCKETS_DIRECT_REQUIRE: require ? 'shared-memory' : '',
         SOCKETS_DIRECT_TEST_INFO: preload === null ? '' : join(preload, 'index.js'),
