@@ -100,9 +100,13 @@ const statusDelay = 25;
 /** `sockets-direct status` can ask this event loop from then on. Short programs are spared. */
 function openStatusLater(): void {
   scheduler.later(() => {
-    const require = createRequire(import.meta.url);
-    const { openStatusSocket } = require('./status/server.js') as typeof import('./status/server.js');
-    openStatusSocket(process.env, () => JSON.stringify(status()));
+    try {
+      const require = createRequire(import.meta.url);
+      const { openStatusSocket } = require('./status/server.js') as typeof import('./status/server.js');
+      openStatusSocket(process.env, () => JSON.stringify(status()));
+    } catch {
+      // Packed into one file, say, where there is nothing to load: the program must not notice.
+    }
   }, statusDelay);
 }
 

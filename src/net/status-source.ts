@@ -57,7 +57,8 @@ export function* tcpConnections(): Generator<ConnectionStatus> {
     const owner = handle[ownerSymbol];
     if (!(owner instanceof net.Socket) || owner.connecting || seen.has(owner)) continue;
     seen.add(owner);
-    const status = describe(owner, 'connect', Math.round(now - since));
+    // Of the handle, because TLS counts what it carries and not what goes over the wire.
+    const status = describe(owner, 'connect', Math.round(now - since), handle as unknown as Counted);
     if (status !== null) yield status;
   }
   for (const owner of activeHandles()) {
@@ -65,12 +66,20 @@ export function* tcpConnections(): Generator<ConnectionStatus> {
     const { _server: server } = owner as { _server?: net.Server | null };
     // Servers that the hooks do not look at are none of ours, nor are their sockets.
     if (server == null || connectionInfo(server).reason === null) continue;
-    const status = describe(owner, 'accept', null);
+    const status = describe(owner, 'accept', null, owner);
     if (status !== null) yield status;
   }
 }
 
-function describe(socket: net.Socket, role: 'connect' | 'accept', age: number | null): ConnectionStatus | null {
+/** What counts bytes. */
+type Counted = Pick<net.Socket, 'bytesRead' | 'bytesWritten'>;
+
+function describe(
+  socket: net.Socket,
+  role: 'connect' | 'accept',
+  age: number | null,
+  { bytesRead, bytesWritten }: Counted,
+): ConnectionStatus | null {
   const { provider, reason } = connectionInfo(socket);
   const { localAddress, localPort, remoteAddress, remotePort } = socket;
   if (provider !== 'tcpip' || reason === null || remoteAddress === undefined) return null;
@@ -83,8 +92,8 @@ function describe(socket: net.Socket, role: 'connect' | 'accept', age: number | 
     peerAddress: { address: remoteAddress, port: remotePort ?? 0 },
     peerPid: null,
     age,
-    bytesRead: socket.bytesRead,
-    bytesWritten: socket.bytesWritten,
+    bytesRead,
+    bytesWritten,
     credits: null,
   };
 }

@@ -59,7 +59,13 @@ function reply(socket: net.Socket, answer: () => string): void {
   socket.on('error', () => {});
   socket.setTimeout(patience, () => socket.destroy());
   socket.resume();
-  socket.end(answer());
+  try {
+    socket.end(answer());
+  } catch (error) {
+    // A program may have put its own into the place of what is asked here.
+    debug('no status: %s', error);
+    socket.destroy();
+  }
 }
 
 /** Takes away the names that `which` says, as far as the first `limit` names go. */
