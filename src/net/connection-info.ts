@@ -43,6 +43,13 @@ const answers = new Map<string, ConnectionInfo>();
 
 let off: ConnectionInfo | null = null;
 
+let other: ((socket: net.Socket | net.Server) => ConnectionInfo) | null = null;
+
+/** Another copy of this package was first in this process, for example that of the command line. */
+export function rememberOther(info: (socket: net.Socket | net.Server) => ConnectionInfo): void {
+  other = info;
+}
+
 /** Remembers the decision for a socket or a listening server. */
 export function remember(owner: object, provider: string | null, reason: Reason | null): void {
   const key = `${provider} ${reason}`;
@@ -64,6 +71,7 @@ export function rememberOff(reason: Reason): void {
  * or a net.Server, for which it tells whether a SAN listens too. The answer stays after the socket is closed.
  */
 export function connectionInfo(socket: net.Socket | net.Server): ConnectionInfo {
+  if (other !== null) return other(socket);
   const record = Decision.get(socket);
   if (record !== undefined) return record;
   if (!(socket instanceof net.Socket)) return off ?? undecided;

@@ -8,6 +8,7 @@
  */
 
 import { AsyncResource } from 'node:async_hooks';
+import type { CloseCause } from '../diagnostics/channels.js';
 import { toUvErrno, UV_EBADF, UV_ECANCELED, UV_ECONNRESET, UV_ENOTCONN, UV_EPIPE } from '../providers/tcpip/errno.js';
 import type { NativeAddress, NativeTcpHandle } from '../providers/tcpip/native.js';
 import { WSAECONNABORTED, WSAECONNRESET, WSAEISCONN } from '../spi/index.js';
@@ -21,6 +22,7 @@ import { remember } from './connection-info.js';
 import { errnoException } from './errors.js';
 import { requireInternals } from './internals.js';
 import type { AnyHandle, NativeRequest, NetSocket, QueuedChunk, WriteCallback } from './node-types.js';
+import { publishClose } from './published.js';
 import { recognize, type SanHandle } from './san-handle-face.js';
 import { contain, settle } from './ticks.js';
 
@@ -269,6 +271,10 @@ function defineSanHandle(): SanHandleConstructor {
       this.#updateLiveness();
       const status = wsaError === WSAECONNABORTED ? UV_ECONNRESET : toUvErrno(wsaError);
       contain(fail, this, status);
+    }
+
+    onClosed(cause: CloseCause, milliseconds: number): void {
+      publishClose(this, cause, milliseconds);
     }
 
     /** What the stream holds back because one write is under way. */
