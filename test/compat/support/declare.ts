@@ -9,7 +9,7 @@ import { type Program, Stage } from '../../support/stage.js';
 import { type Notes, nodeIsAtLeast, type Scenario, type Scenarios } from './scenario.js';
 
 /** Milliseconds. */
-const scenarioLimit = 10_000;
+const scenarioLimit = 20_000;
 
 interface Outcome extends Notes {
   readonly carriers: readonly string[];
