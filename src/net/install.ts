@@ -60,8 +60,8 @@ export function installNet(options: InstallOptions): Reason | null {
     hookConnect(fresh);
     hookListen(fresh);
     hookReset();
-    addStatusSource({ connections: tcpConnections, listeners: tcpListeners });
     hookActiveHandles();
+    addStatusSource({ connections: tcpConnections, listeners: tcpListeners });
     hookPassing();
   }
   if (installed.info !== connectionInfo) rememberOther(installed.info);

@@ -1,5 +1,6 @@
 /** Options of sockets and servers. */
 
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { compare } from './support/compare.js';
@@ -120,14 +121,14 @@ await compare(import.meta.url, {
     async server(end) {
       await serve(end, (socket) => {
         socket.pause();
-        let left = 8;
+        let left = 15;
         const timer = setInterval(() => {
-          socket.read(2 << 20);
+          socket.read(1 << 20);
           left -= 1;
           if (left > 0) return;
           clearInterval(timer);
           end.tell('no more');
-        }, 40);
+        }, 100);
         void end.told('timeout').then(() => socket.resume());
       });
     },
@@ -138,7 +139,7 @@ await compare(import.meta.url, {
       void end.told('no more').then(() => {
         stopped = true;
       });
-      socket.setTimeout(150, () => {
+      socket.setTimeout(1000, () => {
         end.note('timeout', stopped);
         socket.setTimeout(0);
         end.tell('timeout');
@@ -148,6 +149,9 @@ await compare(import.meta.url, {
       socket.resume();
       await end.closed(socket);
       end.tell('done');
+    },
+    differs(direct, stock) {
+      for (const { client } of [direct, stock]) assert.deepEqual(client, ['timeout true', 'written']);
     },
   },
 
