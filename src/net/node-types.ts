@@ -46,6 +46,7 @@ export interface AnyHandle {
   onread?: unknown;
   getsockname?(out: NativeAddress): number;
   useUserBuffer?(buffer: Uint8Array): void;
+  getpeername?(out: NativeAddress): number;
   enableSessionCallbacks?(): void;
   enableKeylogCallback?(): void;
   [key: symbol]: unknown;

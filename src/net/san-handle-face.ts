@@ -17,6 +17,8 @@ export interface Detached {
 export interface SanHandle extends NativeJsStream, ConnectionEvents {
   readonly connection: SanConnection;
   readonly closing: boolean;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
   /** The socket, or the TLS socket, that owns the handle. */
   owner: NetSocket | null;
   /** The program's own TCP handle (WSD-SOC-2). It is not connected; options set on the socket reach it too. */
@@ -31,10 +33,8 @@ export interface SanHandle extends NativeJsStream, ConnectionEvents {
   hasRef(): boolean;
   /** Kept by net.js: whether it has asked for bytes. */
   reading: boolean;
-  readonly bytesRead: number;
-  readonly bytesWritten: number;
-  getsockname(out: NativeAddress): number;
-  getpeername(out: NativeAddress): number;
+  getsockname?(out: NativeAddress): number;
+  getpeername?(out: NativeAddress): number;
   /** Gives the connection away. What the socket has written, or its end, still completes through this handle. */
   detach(): Detached;
 }

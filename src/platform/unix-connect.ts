@@ -1,4 +1,5 @@
 import net from 'node:net';
+import { unannounced } from './unannounced.js';
 
 /** As they were when this module was loaded, which the preload sees to: programs replace them, and must not see what is ours. */
 const { connect } = net.Socket.prototype;
@@ -6,7 +7,9 @@ const { listen } = net.Server.prototype;
 
 /** Connects a socket of node:net to a Unix socket, by the original function. */
 export function connectUnix(socket: net.Socket, path: string): void {
-  (connect as (this: net.Socket, options: net.IpcSocketConnectOpts) => net.Socket).call(socket, { path });
+  unannounced(() => {
+    (connect as (this: net.Socket, options: net.IpcSocketConnectOpts) => net.Socket).call(socket, { path });
+  });
 }
 
 /** Listens at a path by the original function, in a cluster's worker too. */

@@ -103,6 +103,17 @@ export class Links implements LinkOwner, Connector {
     return this.#all;
   }
 
+  /** Microseconds for which this loop has polled without finding anything, and for which it could have. */
+  get polling(): { readonly fruitless: number; readonly time: number } {
+    const { idleTime, started } = this.#poller;
+    return { fruitless: idleTime, time: this.#options.now() - started };
+  }
+
+  /** Process id of the link's other end, as the kernel says. */
+  peerProcess(link: PeerLink): number | null {
+    return this.#established.get(link)?.peer.pid ?? null;
+  }
+
   // ---- listening
 
   /** Throws PlatformError if the port cannot be registered. */
@@ -303,7 +314,7 @@ export class Links implements LinkOwner, Connector {
     if (!this.#links.has(peerToken)) this.#links.set(peerToken, link);
     this.#all.add(link);
     this.#adopted.set(established, link);
-    this.#sockets.set(link, socket);
+    this.#established.set(link, established);
     socket.on('data', () => link.rung());
     socket.on('error', () => {});
     socket.on('close', () => link.end('peer-gone'));
@@ -312,7 +323,7 @@ export class Links implements LinkOwner, Connector {
   }
 
   readonly #adopted = new WeakMap<EstablishedLink, PeerLink>();
-  readonly #sockets = new Map<PeerLink, EstablishedLink['socket']>();
+  readonly #established = new Map<PeerLink, EstablishedLink>();
 
   violated(): void {
     this.#options.count('peer-protocol');
@@ -326,8 +337,8 @@ export class Links implements LinkOwner, Connector {
       this.#links.delete(token);
       this.#turns.delete(token);
     }
-    this.#sockets.get(link)?.destroy();
-    this.#sockets.delete(link);
+    this.#established.get(link)?.socket.destroy();
+    this.#established.delete(link);
   }
 
   close(): void {
