@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { preload } from './preload.js';
+import { preloadOption } from './preload.js';
 import { passSignals } from './signals.js';
 import { readSummary, summaryLine } from './summary.js';
 
@@ -40,11 +40,10 @@ export function addRun(program: Command): void {
     .action((command: string[], options: RunOptions) => run(command, options));
 }
 
-/** NODE_OPTIONS with the preload, once, after what is there already. */
-export function nodeOptions(existing: string | undefined): string {
-  const option = `--import=${preload}`;
-  if (existing === undefined || existing.trim() === '') return option;
-  return existing.split(/\s+/).includes(option) ? existing : `${existing} ${option}`;
+/** NODE_OPTIONS with the preload, once, before what is there already: a preload that wraps `net` then wraps what is hooked. */
+export function nodeOptions(existing = ''): string {
+  if (existing.includes(preloadOption)) return existing;
+  return existing.trim() === '' ? preloadOption : `${preloadOption} ${existing}`;
 }
 
 async function run([name, ...args]: string[], { summary = false, require }: RunOptions): Promise<void> {

@@ -39,7 +39,7 @@ export async function measure(environment: Environment): Promise<Measured> {
 
 function start(args: readonly string[], environment: Environment): ChildProcess {
   const program = fileURLToPath(new URL('probe.js', import.meta.url));
-  return spawn(process.execPath, ['--import', preload, program, ...args], {
+  return spawn(process.execPath, ['--require', preload, program, ...args], {
     // A fallback has to be seen as one, and traces are of no interest.
     env: {
       SOCKETS_DIRECT_CONNECT_BUDGET: patientBudget,

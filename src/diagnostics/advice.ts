@@ -46,13 +46,12 @@ export const advice: Readonly<Record<Reason, string>> = {
   refused: 'The server said no, or it closed its socket; TCP/IP would have been refused as well.',
   'tls-over-connecting-socket': "Start TLS after `'connect'`, or let `tls.connect` make the socket.",
   'listener-not-a-server': 'Something listens on the bare handle of Node.js; that is left to TCP/IP.',
-  'port-shared':
-    'Nothing, unless the port is meant for one program: then leave `reusePort` out, or listen at one address.',
-  relayed: 'Nothing. Sockets of one process that another one uses are carried by the first, which has to live as long.',
   'cluster-distribution':
     'Workers of a cluster are served by TCP/IP. Let each listen on a port of its own, or use `exclusive`.',
   'bound-elsewhere': 'The program used `localAddress`. Leave it out, or use an address of this host.',
   'accepted-by-tcpip':
     "Seen at servers: the client does not run Sockets Direct, or had a reason of its own. Ask the client's process.",
+  'port-shared': 'Listen at one address instead of all of them, or without `reusePort`.',
+  relayed: 'Nothing: memory cannot be given to another process, so its bytes are carried to a socket of the kernel.',
   'ipv6-scoped': 'Use another address.',
 };

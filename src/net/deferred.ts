@@ -17,7 +17,8 @@ const names = ['connect', 'connect6', 'listen', 'bind6', 'isStreamBase'] as cons
 export function deferHooks(install: () => void): void {
   if (registry[deferredKey] !== undefined) return;
   const TCP = fromBinding('tcp_wrap', 'TCP');
-  if (typeof TCP !== 'function') {
+  // A server in a worker of a cluster listens without any of these functions, and a child may be given a server at once.
+  if (typeof TCP !== 'function' || process.send !== undefined) {
     install();
     return;
   }

@@ -7,7 +7,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { createRequire } from 'node:module';
 import net from 'node:net';
-import { fromBinding, type NativeAddress, type NativeTcpStream } from '../providers/tcpip/native.js';
+import type { NativeAddress, NativeTcpStream } from '../providers/tcpip/native.js';
 import { kernelPair } from '../providers/tcpip/pair.js';
 import { remember } from './connection-info.js';
 import { connectByTcpip } from './hooks-connect.js';
@@ -30,8 +30,8 @@ function toNative(candidate: unknown): NativeTcpStream | null {
   if (!isSanHandle(handle) || handle.closing || socket.destroyed) return null;
   const local: NativeAddress = {};
   const peer: NativeAddress = {};
-  handle.getsockname(local);
-  handle.getpeername(peer);
+  handle.getsockname!(local);
+  handle.getpeername!(peer);
   let relay: Relay | null = null;
   const near = kernelPair(local as Required<NativeAddress>, peer as Required<NativeAddress>, (far) =>
     relay!.attach(far),
@@ -128,7 +128,10 @@ function sendsNative(send: Send): Send {
 /** Node's class of child processes, once it is hooked. */
 let childProcess: typeof ChildProcess | null = null;
 
-/** Hooks the class of child processes, which costs loading it: so not before there is a child, or a socket for one. */
+/**
+ * Hooks the class of child processes, and those that there are. That costs loading it: so not before there is a socket that a
+ * SAN may carry.
+ */
 export function hookChildren(): void {
   if (childProcess !== null) return;
   ({ ChildProcess: childProcess } = createRequire(import.meta.url)('node:child_process') as ChildProcessModule);
@@ -146,22 +149,18 @@ export function hookChildren(): void {
       Object.defineProperty(this, '_send', property);
     },
   });
+  const { _getActiveHandles: active } = process as unknown as { _getActiveHandles(): object[] };
+  for (const child of active()) {
+    if (!(child instanceof childProcess)) continue;
+    const channel = child as unknown as Channel;
+    if (channel._send !== undefined) channel._send = sendsNative(channel._send);
+  }
 }
 
-/** Hooks what takes sockets away, as far as it costs nothing yet. */
+/** Hooks what else takes sockets away. */
 export function hookPassing(): void {
   const parent = process as unknown as Channel;
   if (parent._send !== undefined) parent._send = sendsNative(parent._send);
-  const Process = fromBinding('process_wrap', 'Process') as { prototype?: { spawn: unknown } } | undefined;
-  const spawn = Process?.prototype?.spawn;
-  if (typeof spawn === 'function') {
-    // The first child: its channel is set up once this call has returned.
-    Process!.prototype!.spawn = function (this: object, ...args: unknown[]) {
-      Process!.prototype!.spawn = spawn;
-      hookChildren();
-      return spawn.apply(this, args);
-    };
-  } else hookChildren();
   hookTransfer();
 }
 

@@ -71,8 +71,8 @@ test('run keeps the NODE_OPTIONS that there are, and adds its own only once', li
   assert.equal(stderr, '');
   const [traceLimit, other, ours] = JSON.parse(stdout) as [number, string, string];
   assert.deepEqual([traceLimit, other], [17, 'loaded']);
-  assert.ok(ours.startsWith(existing), ours);
-  assert.equal(ours.split('--import=').length, 2, 'once');
+  assert.ok(ours.endsWith(` ${existing}`), ours);
+  assert.equal(ours.split('register/index.js').length, 2, 'once');
 });
 
 for (const where of ['here', 'child', 'worker']) {
