@@ -45,6 +45,8 @@ export const advice: Readonly<Record<Reason, string>> = {
   'provider-error': 'Record what happened with `SOCKETS_DIRECT_TRACE` and report it.',
   refused: 'The server said no, or it closed its socket; TCP/IP would have been refused as well.',
   'tls-over-connecting-socket': "Start TLS after `'connect'`, or let `tls.connect` make the socket.",
+  'http2-callback-depth':
+    'HTTP/2 over TLS is left to TCP/IP. HTTP/2 without TLS, and HTTP/1.1 over TLS, are not; a client that offers only HTTP/1.1 is accelerated.',
   'listener-not-a-server': 'Something listens on the bare handle of Node.js; that is left to TCP/IP.',
   'cluster-distribution':
     'Workers of a cluster are served by TCP/IP. Let each listen on a port of its own, or use `exclusive`.',

@@ -39,6 +39,7 @@ export const reasons = {
   'provider-error': 'the SAN provider failed before the connection was established',
   refused: 'the peer refused the connection',
   'tls-over-connecting-socket': 'TLS was started on a socket that was still connecting',
+  'http2-callback-depth': 'TLS may negotiate HTTP/2, whose events would come in another order over a SAN',
   'listener-not-a-server': 'the listening handle does not belong to a net.Server',
   'cluster-distribution': 'connections are distributed by the cluster primary',
   'bound-elsewhere': 'the socket was bound to an address that the SAN does not serve',

@@ -56,6 +56,21 @@ function tlsIsOn(handle: object): boolean {
   return Object.getOwnPropertyDescriptor(handle, 'reading')?.get !== undefined;
 }
 
+const http2Protocol = Buffer.from('\x02h2');
+
+/**
+ * One TLS record can hold several frames of HTTP/2, and between them no ticks run over a SAN: data would come before the
+ * headers that belong to it, which real clients take for an error or drop.
+ */
+function offersHttp2({ _tlsOptions: options }: NetSocket): boolean {
+  const protocols = options?.ALPNProtocols;
+  // Node keeps the list as it goes over the wire, each name after its length.
+  return (
+    protocols instanceof Uint8Array &&
+    Buffer.from(protocols.buffer, protocols.byteOffset, protocols.byteLength).includes(http2Protocol)
+  );
+}
+
 class PendingConnect implements ConnectHandler {
   /** Set by a fallback before `SwitchSocket.connect` has returned. */
   status: number | null = null;
@@ -261,6 +276,7 @@ export function hookConnect(gate: Gate): void {
     const remote = destination(family, address, Number(port));
     if (remote === null) return decline('ipv6-scoped');
     if (socket._handle !== null && tlsIsOn(socket._handle)) return decline('tls-over-connecting-socket');
+    if (offersHttp2(socket)) return decline('http2-callback-depth');
     // The kernel, too, knows only one connect at a time; and no provider is asked a second time (WSD-CON-20).
     if (handle[pendingKey] instanceof PendingConnect) return toUvErrno(WSAEALREADY);
     const tcp = adopt(handle);

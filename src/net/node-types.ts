@@ -66,6 +66,8 @@ export type NetSocket = net.Socket & {
   _getsockname(): NativeAddress;
   _undestroy(): void;
   _reset(): void;
+  /** TLSSocket: what it was made with. */
+  _tlsOptions?: { readonly ALPNProtocols?: unknown };
   /** TLSSocket: its native wrap. */
   ssl?: unknown;
   [key: symbol]: unknown;

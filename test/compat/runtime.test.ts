@@ -120,7 +120,7 @@ await compare(import.meta.url, {
     async server(end) {
       const heard = (message: unknown): void => {
         const { socket } = message as { socket: net.Socket };
-        if (!isPipe(socket)) end.note('net.server.socket', socket.remoteFamily, socket.readyState);
+        end.note('net.server.socket', socket.remoteFamily, socket.readyState);
       };
       diagnosticsChannel.subscribe('net.server.socket', heard);
       await serve(end, (socket) => {
@@ -149,8 +149,7 @@ await compare(import.meta.url, {
       const channels = ['asyncStart', 'asyncEnd', 'error'].map((event) => `tracing:net.server.listen:${event}`);
       const heard = (message: unknown, name: string | symbol): void => {
         const { server } = message as { server: net.Server };
-        // The address of a pipe is a string.
-        if (typeof server.address() !== 'string') end.note(name, server.listening);
+        end.note(name, server.listening);
       };
       for (const name of channels) diagnosticsChannel.subscribe(name, heard);
       await serve(end, (socket) => socket.end());

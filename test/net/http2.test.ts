@@ -1,4 +1,4 @@
-/** HTTP/2 between two processes, in plain text and over TLS. */
+/** HTTP/2 between two processes, in plain text over shared memory, and over TLS, which is left to TCP/IP. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -11,10 +11,11 @@ for (const [i, scheme] of ['http', 'https'].entries()) {
     const ports = [await server.next<{ port: number }>('listening'), await server.next<{ port: number }>('listening')];
     const client = stage.start(new URL('programs/http2-client.js', import.meta.url), [scheme, ports[i].port]);
 
-    const { provider } = await client.next<{ provider: string }>('connected');
-    assert.equal(provider, 'shared-memory');
+    const [provider, reason] = scheme === 'http' ? ['shared-memory', 'accelerated'] : ['tcpip', 'http2-callback-depth'];
+    const connected = await client.next<{ provider: string; reason: string }>('connected');
+    assert.deepEqual([connected.provider, connected.reason], [provider, reason]);
     const session = await server.next<{ provider: string; encrypted: boolean }>('session');
-    assert.deepEqual([session.provider, session.encrypted], ['shared-memory', scheme === 'https']);
+    assert.deepEqual([session.provider, session.encrypted], [provider, scheme === 'https']);
 
     const told = async (kind: string): Promise<Record<string, unknown>> => {
       const { kind: _, ...fields } = await client.next<{ kind: string }>(kind);
@@ -23,7 +24,7 @@ for (const [i, scheme] of ['http', 'https'].entries()) {
     const whole = { correct: true, bytes: 1_000_000 };
     assert.deepEqual(await told('echoes'), { results: [whole, whole, whole] });
     assert.deepEqual(await told('trailers'), { body: 'body', checksum: 'abc' });
-    if (scheme === 'http') assert.deepEqual(await told('push'), { pushed: 'pushed body', body: 'body' });
+    assert.deepEqual(await told('push'), { pushed: 'pushed body', body: 'body' });
     assert.deepEqual(await told('ping'), { error: null, payload: '12345678' });
     assert.deepEqual(await told('destroyed'), { end: 'Stream closed with error code NGHTTP2_INTERNAL_ERROR 2' });
     assert.equal((await server.next<{ message: string }>('uncaught')).message, 'thrown by the handler');

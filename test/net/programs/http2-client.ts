@@ -53,15 +53,11 @@ const trailers = once(withTrailers, 'trailers');
 const trailersBody = await body(withTrailers);
 report('trailers', { body: trailersBody, checksum: ((await trailers) as [http2.IncomingHttpHeaders])[0].checksum });
 
-// Frames of one TLS record are handled without ticks in between, and since Node.js 24 a pushed stream that is whole by then
-// is closed before anybody knows of it: docs/node-test-suite.md.
-if (scheme === 'http') {
-  const pushed = once(session, 'stream') as Promise<[http2.ClientHttp2Stream]>;
-  const withPush = session.request({ ':path': '/push' });
-  const pushingBody = body(withPush);
-  const [pushedStream] = await pushed;
-  report('push', { pushed: await body(pushedStream), body: await pushingBody });
-}
+const pushed = once(session, 'stream') as Promise<[http2.ClientHttp2Stream]>;
+const withPush = session.request({ ':path': '/push' });
+const pushingBody = body(withPush);
+const [pushedStream] = await pushed;
+report('push', { pushed: await body(pushedStream), body: await pushingBody });
 
 await new Promise<void>((resolve, reject) => {
   session.ping(Buffer.from('12345678'), (error, _duration, payload) => {

@@ -2,7 +2,7 @@
 
 import { Readable } from 'node:stream';
 import { Client } from 'undici';
-import { bytes, collect, digest, fact, failure, host, pieces, play } from './side.js';
+import { bytes, collect, compared, digest, fact, failure, host, pieces, play } from './side.js';
 import { connect, numbers, server } from './undici-server.js';
 
 async function client(port: number): Promise<void> {
@@ -12,6 +12,8 @@ async function client(port: number): Promise<void> {
   const version = await h2.request({ path: '/version', method: 'GET' });
   fact(`over HTTP/${await version.body.text()}`);
   fact(`streams: ${await numbers(200, async (path) => (await h2.request({ path, method: 'GET' })).body.bytes())}`);
+  const echoed = await h2.request({ path: '/echo', method: 'POST', body: Readable.from(pieces(sent)) });
+  fact(`both ways at once: ${compared(await echoed.body.bytes(), sent)}`);
   const uploaded = await h2.request({ path: '/digest', method: 'POST', body: Readable.from(pieces(sent)) });
   fact(`upload ${(await uploaded.body.text()).endsWith(digest(sent)) ? 'as sent' : 'changed'}`);
   const stop = new AbortController();
