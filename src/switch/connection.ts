@@ -138,6 +138,10 @@ export class Connection
     return this.#session.writev(chunks, done);
   }
 
+  writeUrgent(chunk: Uint8Array, done: (wsaError: number) => void): boolean {
+    return this.#session.writeUrgent(chunk, done);
+  }
+
   shutdown(done: (wsaError: number) => void): void {
     this.#session.shutdown(done);
   }
@@ -319,6 +323,12 @@ export class Connection
     }
     if (this.#deferred !== null) this.#runDeferred();
     this.events?.onData(chunk);
+  }
+
+  onUrgent(chunk: Buffer): void {
+    const { events } = this;
+    if (events?.onUrgent !== undefined) events.onUrgent(chunk);
+    else if (chunk.length > 1) this.onData(chunk.subarray(0, -1));
   }
 
   onEnd(): void {

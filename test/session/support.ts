@@ -186,6 +186,11 @@ export class Side implements SessionWire, SessionOwner {
     this.onChunk?.(chunk);
   }
 
+  onUrgent(chunk: Buffer): void {
+    this.events.push(`urgent ${chunk[chunk.length - 1]}`);
+    this.onData(chunk);
+  }
+
   onEnd(): void {
     this.events.push('end');
   }

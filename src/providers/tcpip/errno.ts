@@ -43,6 +43,7 @@ const { errno } = constants;
 export const UV_EPIPE = -errno.EPIPE;
 export const UV_EBADF = -errno.EBADF;
 export const UV_EINVAL = -errno.EINVAL;
+export const UV_EAGAIN = -errno.EAGAIN;
 export const UV_ENOTCONN = -errno.ENOTCONN;
 export const UV_ECANCELED = -errno.ECANCELED;
 export const UV_ECONNABORTED = -errno.ECONNABORTED;

@@ -1,4 +1,5 @@
 export * from './accept-queue.js';
 export * from './errno.js';
+export type { KernelReader, KernelSocket } from './kernel-socket.js';
 export * from './native.js';
 export * from './provider.js';
