@@ -69,9 +69,10 @@ export function WSAGetOverlappedResult(
 export function CancelIoEx(s: SOCKET, lpOverlapped: WSAOVERLAPPED | null = null): boolean {
   const record = SOCKET.reveal(s, 'CancelIoEx');
   if (lpOverlapped !== null) {
-    return record.overlapped.has(lpOverlapped) && WSAOVERLAPPED.cancel(lpOverlapped);
+    return WSAOVERLAPPED.cancel(lpOverlapped, record);
   }
   let cancelled = false;
-  for (const overlapped of [...record.overlapped].reverse()) cancelled = WSAOVERLAPPED.cancel(overlapped) || cancelled;
+  for (const overlapped of [...record.overlapped].reverse())
+    cancelled = WSAOVERLAPPED.cancel(overlapped, record) || cancelled;
   return cancelled;
 }

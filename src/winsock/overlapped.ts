@@ -116,11 +116,11 @@ export class WSAOVERLAPPED {
     return operation;
   }
 
-  /** Cancels the operation; false if it is over already. */
-  static cancel(overlapped: WSAOVERLAPPED): boolean {
-    const running = overlapped.#operation?.running ?? null;
-    running?.cancel();
-    return running !== null;
+  /** Cancels the operation; false if it is over or cancelled already. */
+  static cancel(overlapped: WSAOVERLAPPED, record: OperationOwner): boolean {
+    if (!record.overlapped.delete(overlapped)) return false;
+    overlapped.#operation?.running?.cancel();
+    return true;
   }
 }
 
