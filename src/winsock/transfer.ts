@@ -131,6 +131,7 @@ export class Transfer implements ConnectionEvents, SendingOwner {
     nonBlocking: boolean,
     signal?: AbortSignal,
   ): Outcome<number> {
+    if (this.#closed) throw new WSAError(WSA_OPERATION_ABORTED, syscall);
     if (this.#receiveShut) throw new WSAError(WSAESHUTDOWN, syscall);
     const into = new Scatter(buffers);
     const receivers = (flags & MSG_OOB) === 0 ? this.#receivers : this.#urgentReceivers;

@@ -114,11 +114,15 @@ export class Side {
   readonly asked = new Set<string>();
   /** Milliseconds, added to the clock. */
   clockAhead = 0;
+  /** Changes of the host's addresses that have not really happened. */
+  addressListAhead = 0;
 
   constructor(carrier: CarrierName, directory: string, options: SideOptions = {}) {
     const inner = createTcpipProvider();
     const tcpip = { protocolInfo: inner.protocolInfo } as Record<string, unknown>;
     for (const name of tcpipNames) tcpip[name] = record(this.tcpip, name, (inner[name] as AnyFunction).bind(inner));
+    const { addressListVersion } = tcpip as { addressListVersion: () => number };
+    tcpip.addressListVersion = () => addressListVersion() + this.addressListAhead;
     const later = (task: () => void, milliseconds: number): (() => void) => {
       const timer = setTimeout(task, milliseconds).unref();
       return () => clearTimeout(timer);
