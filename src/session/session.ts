@@ -143,7 +143,8 @@ export class Session {
   writeUrgent(chunk: Uint8Array, done: Done): boolean {
     if (!this.#writable(done)) return false;
     this.#urgent.set(this.bytesSent + this.#queue.bytes + chunk.length);
-    if (!this.#writeLater(chunk, 0, done)) return false;
+    if (!this.#queue.isEmpty) return this.#writeLater(chunk, 0, done);
+    this.#queue.append(chunk, this.#payloadMax);
     this.#flush();
     return true;
   }

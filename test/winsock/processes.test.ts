@@ -65,6 +65,17 @@ test('plain programs of node:net at the other end, either way', limit, async (t)
   assert.deepEqual(await winsock.next('echo'), { kind: 'echo', provider: 'shared-memory', bytes, correct: true });
 });
 
+for (const provider of ['shared-memory', 'tcpip'] as const) {
+  test(`WSD-OOB-7: a program of node:net gets the data without the urgent byte [${provider}]`, limit, async (t) => {
+    const stage = new Stage(t);
+    const off = { env: { SOCKETS_DIRECT: 'off' }, preload: null, require: false };
+    const server = stage.start('echo-server', [], provider === 'tcpip' ? off : {});
+    const { port } = await server.next<{ port: number }>('listening');
+    const client = stage.start('winsock-urgent', [port], provider === 'tcpip' ? off : plain);
+    assert.deepEqual(await client.next('echo'), { kind: 'echo', provider, text: 'beforeabafter' });
+  });
+}
+
 test(
   'WSD-ACC-19: an unmodified program sees the verdict of a condition as ECONNREFUSED [shared-memory]',
   limit,
