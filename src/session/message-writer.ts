@@ -41,13 +41,12 @@ export class MessageWriter {
     if (this.begin(type, 0) !== null) this.#wire.send(HEADER_SIZE);
   }
 
-  /** Sends all chunks as one message of up to `max` bytes. Returns its length, or -1 if they do not fit or it is lost. */
+  /** Sends all chunks as one message of up to `max` bytes. Returns its length, or 0 if they do not fit or it is lost. */
   gathered(chunks: readonly Uint8Array[], max: number): number {
     let length = 0;
     for (let i = 0; i < chunks.length; i++) length += chunks[i].length;
-    if (length === 0) return 0;
-    const buffer = length > max ? null : this.begin(TYPE_DATA, length);
-    if (buffer === null) return -1;
+    const buffer = length === 0 || length > max ? null : this.begin(TYPE_DATA, length);
+    if (buffer === null) return 0;
     let at = buffer.offset + HEADER_SIZE;
     for (let i = 0; i < chunks.length; i++) {
       buffer.buf.bytes.set(chunks[i], at);

@@ -116,11 +116,9 @@ export class Session {
   writev(chunks: readonly Uint8Array[], done: Done): boolean {
     if (chunks.length === 1) return this.write(chunks[0], done);
     if (!this.#writable(done)) return false;
-    if (this.#queue.isEmpty && this.#credits.forData) {
-      const sent = this.#writer.gathered(chunks, this.#payloadMax);
-      if (sent >= 0) this.bytesSent += sent;
-      if (sent >= 0) return true;
-    }
+    const sent = this.#queue.isEmpty && this.#credits.forData ? this.#writer.gathered(chunks, this.#payloadMax) : 0;
+    this.bytesSent += sent;
+    if (sent > 0) return true;
     let pushed = false;
     for (const chunk of chunks) {
       if (chunk.length === 0) continue;

@@ -115,15 +115,17 @@ test(
   },
 );
 
-test('the example of the documentation does what the documentation says', limit, async (t) => {
+test('the examples of the documentation do what the documentation says', limit, async (t) => {
   const root = repositoryRoot();
   const page = readFileSync(join(root, 'docs/winsock2.md'), 'utf8');
-  const program = /```js\n(.*?)```/s.exec(page)?.[1] ?? '';
-  const printed = /It prints\n\n```\n(.*?)```/s.exec(page)?.[1];
+  const examples = [...page.matchAll(/```js\n(.*?)```\n\nIt prints\n\n```\n(.*?)```/gs)];
+  assert.equal(examples.length, [...page.matchAll(/```js\n/g)].length, 'every example says what it prints');
   const stage = new Stage(t);
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
-    cwd: root,
-    env: { ...process.env, SOCKETS_DIRECT_DIR: stage.rendezvous, SOCKETS_DIRECT_REQUIRE: 'shared-memory' },
-  });
-  assert.equal(stdout, printed);
+  for (const [, program, printed] of examples) {
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program!], {
+      cwd: root,
+      env: { ...process.env, SOCKETS_DIRECT_DIR: stage.rendezvous, SOCKETS_DIRECT_REQUIRE: 'shared-memory' },
+    });
+    assert.equal(stdout, printed);
+  }
 });
