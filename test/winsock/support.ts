@@ -101,6 +101,8 @@ export interface SideOptions {
   /** Milliseconds. */
   connectBudget?: number;
   timers?: ManualTimers;
+  /** False: as where koffi is not installed. */
+  kernelSockets?: boolean;
 }
 
 /** One program's Winsock, with a switch and a provider of its own. */
@@ -121,6 +123,7 @@ export class Side {
     const inner = createTcpipProvider();
     const tcpip = { protocolInfo: inner.protocolInfo } as Record<string, unknown>;
     for (const name of tcpipNames) tcpip[name] = record(this.tcpip, name, (inner[name] as AnyFunction).bind(inner));
+    if (options.kernelSockets === false) tcpip.kernelSocket = () => null;
     const { addressListVersion } = tcpip as { addressListVersion: () => number };
     tcpip.addressListVersion = () => addressListVersion() + this.addressListAhead;
     const later = (task: () => void, milliseconds: number): (() => void) => {

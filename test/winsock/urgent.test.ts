@@ -165,6 +165,23 @@ for (const provider of carriers) {
   });
 }
 
+test('where koffi is not to be had, TCP/IP has everything but urgent data [tcpip]', limit, async (t) => {
+  const { near, far } = await connected(t, 'tcpip', {
+    client: { kernelSockets: false },
+    server: { kernelSockets: false },
+  });
+  await fails(send(near, Buffer.from('U'), MSG_OOB), 'WSAEOPNOTSUPP');
+  await fails(recv(far, Buffer.alloc(1), MSG_OOB), 'WSAEOPNOTSUPP');
+  const [bytes, sending] = [
+    Buffer.alloc(2 << 20, 3),
+    WSASend(near, [Buffer.alloc(1 << 20, 3), Buffer.alloc(1 << 20, 3)]),
+  ];
+  assert.ok((await receive(far, bytes.length)).equals(bytes));
+  await sending;
+  shutdown(near, SD_SEND);
+  assert.equal(await recv(far, Buffer.alloc(1)), 0);
+});
+
 /** Calls of a function since `from`, with a copy of the bytes that it was given. */
 function sends(calls: readonly Call[], from: number): { length: number; flags: unknown }[] {
   return calls

@@ -35,9 +35,12 @@ const linuxSolSocket = 1;
 const linuxSoOobinline = 10;
 
 const noRoom = new Uint8Array(0);
+const readSize = 65_536;
 /** Filled and copied from within one call, so one serves all sockets of the event loop. */
-const shared = Buffer.allocUnsafeSlow(65_536);
+const shared = Buffer.allocUnsafeSlow(readSize);
 const sharedByte = shared.subarray(0, 1);
+/** After a read of so many bytes the next one goes into memory of its own, which is handed over instead of being copied. */
+const handOverMin = readSize / 2;
 /** Reads in one turn before others have theirs. */
 const readsMax = 8;
 
@@ -61,6 +64,9 @@ export class KernelSocket {
   readonly #platform: Platform;
   readonly #handle: NativeReadingHandle;
   #reading = false;
+  #expectMuch = false;
+  /** There is nothing more to be read. */
+  #over = false;
 
   constructor(platform: Platform, handle: NativeReadingHandle) {
     this.#platform = platform;
@@ -79,7 +85,7 @@ export class KernelSocket {
   }
 
   start(): void {
-    if (this.#reading) return;
+    if (this.#reading || this.#over) return;
     this.#reading = true;
     this.#handle.readStart();
   }
@@ -94,13 +100,17 @@ export class KernelSocket {
     const descriptor = this.#descriptor;
     for (let i = 0; i < readsMax && this.#reading; i++) {
       const urgent = this.#platform.atUrgentMark(descriptor);
-      const count = this.#platform.receive(descriptor, urgent ? sharedByte : shared);
+      const own = this.#expectMuch && !urgent ? Buffer.allocUnsafeSlow(readSize) : null;
+      const count = this.#platform.receive(descriptor, own ?? (urgent ? sharedByte : shared));
       if (count > 0) {
-        reader.data(Buffer.from(shared.subarray(0, count)), urgent);
+        this.#expectMuch = count >= handOverMin;
+        const bytes = (own ?? shared).subarray(0, count);
+        reader.data(own !== null && this.#expectMuch ? bytes : Buffer.from(bytes), urgent);
         // Less than there is room for is all there is, or all before the urgent byte, which is told again.
-        if (count < shared.length) return;
+        if (count < readSize) return;
       } else {
         if (count === UV_EAGAIN) return;
+        this.#over = true;
         this.stop();
         if (count === 0) reader.end();
         else reader.error(count);
@@ -119,6 +129,8 @@ export class KernelSocket {
   setOption(level: number, name: number, value: number): number | null {
     const option = kernelOptions.get(`${level} ${name}`);
     if (option === undefined) return null;
+    // No buffer at all is a wish that the kernel would answer with a very small one.
+    if (value === 0 && level === SOL_SOCKET) return 0;
     return this.#platform.setSocketOption(this.#descriptor, option[0], option[1], value);
   }
 }
