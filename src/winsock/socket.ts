@@ -113,6 +113,8 @@ export class SocketRecord implements Abandonable {
   readonly watchers = new Set<() => void>();
   /** Operations that go on. */
   readonly overlapped = new Set<WSAOVERLAPPED>();
+  /** The connection was accepted, so that no connect of the socket has decided on its carrier. */
+  #accepted = false;
   readonly #errno: Out<number> = { value: 0 };
 
   constructor(startup: Startup, host: Host, descriptor: TcpipDescriptor, san: SwitchSocket | null) {
@@ -151,6 +153,7 @@ export class SocketRecord implements Abandonable {
     this.nonBlocking = listening.nonBlocking;
     this.lingering = listening.lingering;
     for (const [key, option] of listening.#options) this.#options.set(key, option);
+    this.#accepted = true;
     this.establish(stream, since);
   }
 
@@ -172,6 +175,7 @@ export class SocketRecord implements Abandonable {
 
   /** The connection that AcceptEx had is gone, and the socket is as before. */
   disestablish(): void {
+    this.#accepted = false;
     this.transfer = null;
     this.local = null;
     this.peer = null;
@@ -343,7 +347,8 @@ export class SocketRecord implements Abandonable {
   /** What has been decided about the carrier, and why. */
   get decision(): { provider: string | null; reason: Reason | null } {
     const provider = this.transfer?.provider ?? null;
-    if (this.san !== null) return { provider: this.listener === null ? provider : 'tcpip', reason: this.san.reason };
+    if (this.san !== null && !this.#accepted)
+      return { provider: this.listener === null ? provider : 'tcpip', reason: this.san.reason };
     return { provider, reason: provider === 'tcpip' ? 'accepted-by-tcpip' : 'accelerated' };
   }
 

@@ -107,6 +107,8 @@ for (const provider of carriers) {
         assert.deepEqual(GetAcceptExSockaddrs(output, 0, 32, 32).remote, getsockname(near));
         assert.equal(await receiveText(far, 7), `round ${round}`);
         assert.equal(connectionInfo(near).provider, provider);
+        const reason = provider === 'tcpip' ? 'accepted-by-tcpip' : 'accelerated';
+        assert.deepEqual(connectionInfo(far), { provider, reason });
         // The one that ends first waits for the other's end.
         const overlapped = new WSAOVERLAPPED(WSACreateEvent());
         assert.equal(DisconnectEx(near, overlapped, TF_REUSE_SOCKET), WSA_IO_PENDING);
