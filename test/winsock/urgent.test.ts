@@ -1,10 +1,14 @@
 /** Urgent data: MSG_OOB, SO_OOBINLINE, SIOCATMARK, by a control message of the session or by TCP's own means. */
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
 import { test } from 'node:test';
+import { loadLibc } from '../../src/platform/libc.js';
 import { MSG_OOB, MSG_PEEK, SD_SEND, SO_OOBINLINE, SOL_SOCKET, type WSABUF } from '../../src/spi/index.js';
 import {
   closesocket,
+  connect,
   ioctlsocket,
   recv,
   send,
@@ -15,7 +19,18 @@ import {
 } from '../../src/winsock/calls.js';
 import { FIONBIO, FIONREAD, SIOCATMARK } from '../../src/winsock/constants.js';
 import type { SOCKET } from '../../src/winsock/socket.js';
-import { type Call, carriers, connected, fails, receive, receiveText, turn, until } from './support.js';
+import {
+  type Call,
+  carriers,
+  connected,
+  fails,
+  loopback,
+  receive,
+  receiveText,
+  turn,
+  twoSides,
+  until,
+} from './support.js';
 
 const limit = { timeout: 20_000 };
 
@@ -25,7 +40,7 @@ async function urgentText(s: SOCKET, flags = 0): Promise<string> {
 }
 
 /** One recv. */
-async function once(s: SOCKET, flags = 0): Promise<string> {
+async function received(s: SOCKET, flags = 0): Promise<string> {
   const buffer = Buffer.alloc(64);
   return buffer.toString('latin1', 0, await recv(s, buffer, flags));
 }
@@ -49,9 +64,9 @@ for (const provider of carriers) {
       // No receive crosses the mark.
       await arrived(far, 8);
       assert.deepEqual([ioctlsocket(far, SIOCATMARK), ioctlsocket(far, FIONREAD)], [0, 8]);
-      assert.equal(await once(far), 'beforeab');
+      assert.equal(await received(far), 'beforeab');
       assert.equal(ioctlsocket(far, SIOCATMARK), 1);
-      assert.equal(await once(far), 'after');
+      assert.equal(await received(far), 'after');
       assert.equal(ioctlsocket(far, SIOCATMARK), 1);
     },
   );
@@ -68,19 +83,19 @@ for (const provider of carriers) {
       await arrived(far, 6);
       await until(() => ioctlsocket(far, SIOCATMARK) === 0, 'the mark is there');
       await fails(recv(far, Buffer.alloc(1), MSG_OOB), 'WSAEINVAL');
-      assert.equal(await once(far, MSG_PEEK), 'before');
-      assert.equal(await once(far), 'before');
+      assert.equal(await received(far, MSG_PEEK), 'before');
+      assert.equal(await received(far), 'before');
       assert.equal(ioctlsocket(far, SIOCATMARK), 1);
-      assert.equal(await once(far, MSG_PEEK), 'U');
-      assert.equal(await once(far), 'U');
-      assert.equal(await once(far), 'after');
+      assert.equal(await received(far, MSG_PEEK), 'U');
+      assert.equal(await received(far), 'U');
+      assert.equal(await received(far), 'after');
     },
   );
 
   test(`WSD-OOB-7: an urgent byte alone is told at once, and not in the stream [${provider}]`, limit, async (t) => {
     const { near, far } = await connected(t, provider);
     const waiting = urgentText(far);
-    const ordinary = once(far);
+    const ordinary = received(far);
     await send(near, Buffer.from('!'), MSG_OOB);
     assert.equal(await waiting, '!');
     await send(near, Buffer.from('text'));
@@ -114,9 +129,9 @@ for (const provider of carriers) {
     await send(near, Buffer.from('b2'), MSG_OOB);
     await send(near, Buffer.from('c'));
     await arrived(far, 3);
-    assert.equal(await once(far), 'a1b');
+    assert.equal(await received(far), 'a1b');
     assert.equal(await urgentText(far), '2');
-    assert.equal(await once(far), 'c');
+    assert.equal(await received(far), 'c');
     // One that was received already does not come again.
     await send(near, Buffer.from('d3'), MSG_OOB);
     assert.equal(await urgentText(far), '3');
@@ -181,6 +196,34 @@ test('where koffi is not to be had, TCP/IP has everything but urgent data [tcpip
   shutdown(near, SD_SEND);
   assert.equal(await recv(far, Buffer.alloc(1)), 0);
 });
+
+test(
+  'WSD-OOB-7: on TCP/IP it is TCP’s own urgent data, which any other program has as well [tcpip]',
+  limit,
+  async (t) => {
+    const { client } = twoSides(t, 'tcpip');
+    const plain = net.createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+    t.after(() => plain.close());
+    await once(plain, 'listening');
+    const near = client.socket();
+    const connecting = connect(near, loopback((plain.address() as net.AddressInfo).port));
+    const [peer] = (await once(plain, 'connection')) as [net.Socket];
+    t.after(() => peer.destroy());
+    await connecting;
+    const libc = loadLibc();
+    const { fd } = (peer as unknown as { _handle: { fd: number } })._handle;
+    const buffer = Buffer.alloc(8);
+    await send(near, Buffer.from('abU'), MSG_OOB);
+    // The kernel's receive with MSG_OOB, and one without.
+    await until(() => libc.recv(fd, buffer, 1, 0x41) === 1, 'the urgent byte is there');
+    assert.equal(buffer.toString('latin1', 0, 1), 'U');
+    assert.equal(buffer.toString('latin1', 0, libc.recv(fd, buffer, 8, 0x40)), 'ab');
+    assert.equal(libc.send(fd, Buffer.from('xy!'), 3, 0x1), 3);
+    assert.equal(libc.send(fd, Buffer.from('z'), 1, 0), 1);
+    assert.equal(await urgentText(near), '!');
+    assert.equal(await receiveText(near, 3), 'xyz');
+  },
+);
 
 /** Calls of a function since `from`, with a copy of the bytes that it was given. */
 function sends(calls: readonly Call[], from: number): { length: number; flags: unknown }[] {
