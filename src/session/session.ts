@@ -289,7 +289,7 @@ export class Session {
     if (this.#reading && this.#store.isEmpty) {
       this.#credits.oweData();
       this.#returnCredits();
-      this.#give(chunk);
+      this.#urgent.give(chunk, this.#owner);
     } else {
       this.#credits.hold();
       this.#store.push(chunk);
@@ -379,13 +379,8 @@ export class Session {
       budget -= chunk.length;
       this.#credits.release();
       this.#returnCredits();
-      this.#give(chunk);
+      this.#urgent.give(chunk, this.#owner);
     }
-  }
-
-  #give(chunk: Buffer): void {
-    if (this.#urgent.isUrgent(chunk)) this.#owner.onUrgent(chunk);
-    else this.#owner.onData(chunk);
   }
 
   #deliverEnd(): void {

@@ -3,6 +3,7 @@
  * direction: urgent data that is sent while an earlier mark waits for the wire makes the earlier byte an ordinary one.
  */
 
+import type { SessionOwner } from './face.js';
 import { FLAG_URGENT } from './header.js';
 
 /** Most bytes of one urgent write; what is before them goes as ordinary data. */
@@ -33,10 +34,13 @@ export class UrgentMarks {
     if ((word0 & FLAG_URGENT) !== 0) this.#arrived.push(chunk);
   }
 
-  /** True, once, for a chunk that ends with an urgent byte. */
-  isUrgent(chunk: Buffer): boolean {
-    if (this.#arrived.length === 0 || this.#arrived[0] !== chunk) return false;
-    this.#arrived.shift();
-    return true;
+  /** Gives the oldest chunk to the program, as what it is. */
+  give(chunk: Buffer, owner: SessionOwner): void {
+    if (this.#arrived.length === 0 || this.#arrived[0] !== chunk) {
+      owner.onData(chunk);
+    } else {
+      this.#arrived.shift();
+      owner.onUrgent(chunk);
+    }
   }
 }
