@@ -231,6 +231,7 @@ function newSwitch(provider: SharedMemoryProvider): Switch {
     providers: () => [provider],
     startReason: () => 'no-provider',
     scheduler,
+    now: () => performance.now(),
     portReservation: () => ({ reserve: () => ({ release: () => platform !== null && port++ }), random: () => 0 }),
     isForeign: () => false,
     required: true,

@@ -86,6 +86,7 @@ export class Host {
       providers: () => (typeof catalog === 'string' ? catalog : catalog.map(wrap)),
       startReason: () => 'no-provider',
       scheduler: this.process.scheduler,
+      now: () => world.now() / 1000,
       portReservation: () => ({
         reserve: (port) => {
           if (reserved.has(port)) return null;

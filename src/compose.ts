@@ -1,20 +1,25 @@
 /** The one place that knows which providers there are: puts the switch of this event loop together. */
 
 import { createSocket } from 'node:dgram';
+import { writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { isIPv6 } from 'node:net';
 import { count } from './diagnostics/counters.js';
 import type { Reason } from './diagnostics/reasons.js';
 import { Recorder } from './diagnostics/recorder.js';
+import { addStatusSource, status } from './diagnostics/status.js';
 import { loadPlatform } from './platform/index.js';
 import { SharedMemoryProvider } from './providers/shared-memory/provider.js';
 import { createTcpipProvider, type TcpipProvider, type TcpipServiceProvider } from './providers/tcpip/index.js';
 import type { SOCKADDR } from './spi/index.js';
-import { type PortReservation, type Scheduler, Switch } from './switch/index.js';
+import { type Exclusion, type PortReservation, type Scheduler, Switch } from './switch/index.js';
 
 /** Milliseconds; below the 250 ms after which Node.js tries the next address family. */
-const connectBudget = 50;
+const usualConnectBudget = 50;
 /** The same where a fallback is an error: there it is no gain to give up soon, and a busy peer would look like a fault. */
 const requiredConnectBudget = 200;
+/** A minute: whoever wants more wants no fallback. */
+const connectBudgetMax = 60_000;
 /** Milliseconds for which the end of the process may be held up. */
 const exitBudget = 1000;
 
@@ -23,7 +28,10 @@ let tcpip: TcpipServiceProvider | null = null;
 
 /** The switch of this event loop, made at the first call. Nothing is loaded from outside before a socket needs it. */
 export function getSwitch(): Switch {
-  instance ??= createSwitch(process.env);
+  if (instance === null) {
+    instance = createSwitch(process.env);
+    openStatusLater();
+  }
   return instance;
 }
 
@@ -54,10 +62,10 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     now: () => performance.now() * 1000,
     random: Math.random,
     count,
-    connectBudget: required ? requiredConnectBudget : connectBudget,
+    connectBudget: connectBudgetOf(environment, required ? requiredConnectBudget : usualConnectBudget),
     scheduler,
   });
-  return new Switch({
+  const made = new Switch({
     tcpip: getTcpip(),
     // The net face is not even installed then; the Winsock face works, by TCP/IP alone.
     providers: () =>
@@ -66,13 +74,36 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
         : [recorder === null ? sharedMemory : recorder.wrap(sharedMemory)],
     startReason: () => (sharedMemory.startFailure ?? 'no-provider') as Reason,
     scheduler,
+    now: () => performance.now(),
     portReservation,
     isForeign: (address) => isForeign(getTcpip(), address),
     required,
+    policy: policyOf(environment),
     trace:
       recorder === null ? null : (step, provider, socket, detail) => recorder.session(step, provider, socket, detail),
     count,
   });
+  addStatusSource({
+    connections: () => made.connections(),
+    unavailable: () => made.startReason,
+    polling: () => {
+      const polling = sharedMemory.links?.polling;
+      return polling === undefined ? null : { fruitless: polling.fruitless / 1000, time: polling.time / 1000 };
+    },
+  });
+  return made;
+}
+
+/** Milliseconds; by then a first connect is over, and what opening costs is not its. */
+const statusDelay = 25;
+
+/** `sockets-direct status` can ask this event loop from then on. Short programs are spared. */
+function openStatusLater(): void {
+  scheduler.later(() => {
+    const require = createRequire(import.meta.url);
+    const { openStatusSocket } = require('./status/server.js') as typeof import('./status/server.js');
+    openStatusSocket(process.env, () => JSON.stringify(status()));
+  }, statusDelay);
 }
 
 /** Peers take what was written as long as they read, but the process does not wait for them longer than this. */
@@ -90,9 +121,41 @@ function endWithProcess(provider: SharedMemoryProvider): void {
   instance?.endWithProcess(turn, () => performance.now() > end);
 }
 
+/** SOCKETS_DIRECT_CONNECT_BUDGET, for machines on which everything takes longer. What is no number of milliseconds is not heeded. */
+function connectBudgetOf(environment: Readonly<Record<string, string | undefined>>, usual: number): number {
+  const wanted = environment.SOCKETS_DIRECT_CONNECT_BUDGET ?? '';
+  const milliseconds = Number(wanted);
+  return /^\d+$/.test(wanted) && milliseconds >= 1 && milliseconds <= connectBudgetMax ? milliseconds : usual;
+}
+
 function requiresSan(environment: Readonly<Record<string, string | undefined>>): boolean {
   const wanted = environment.SOCKETS_DIRECT_REQUIRE;
   return wanted !== undefined && wanted !== '' && wanted !== 'tcpip';
+}
+
+/** The user's rules, or null if there are none. With rules that cannot be understood nothing may leave TCP/IP. */
+function policyOf(environment: Readonly<Record<string, string | undefined>>): Exclusion | null {
+  const { SOCKETS_DIRECT_POLICY: file, SOCKETS_DIRECT_DENY: denied } = environment;
+  if (!file && !denied) return null;
+  const require = createRequire(import.meta.url);
+  const { PolicyError, readPolicy } = require('./policy/index.js') as typeof import('./policy/index.js');
+  try {
+    const policy = readPolicy(environment);
+    return (role, { address, port }) => (policy.denies(role, address, port) ? 'denied-by-policy' : null);
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error;
+    complain(`${error.message}; every connection of this program stays on TCP/IP`);
+    return () => 'policy-invalid';
+  }
+}
+
+/** On standard error, without making a stream of it that the program might not have made. */
+function complain(message: string): void {
+  try {
+    writeSync(2, `sockets-direct: ${message}\n`);
+  } catch {
+    // Closed, or full: there is nowhere else to say it.
+  }
 }
 
 const scheduler: Scheduler = {

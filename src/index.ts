@@ -10,8 +10,26 @@ import { activate } from './register/activate.js';
 
 activate(isBranded);
 
+// What is not replaced below is Node's own.
+export * from 'node:net';
+export type {
+  AcceptMessage,
+  CloseCause,
+  CloseMessage,
+  ConnectErrorMessage,
+  ConnectMessage,
+  Endpoint,
+  FallbackMessage,
+} from './diagnostics/channels.js';
 export type { Reason } from './diagnostics/reasons.js';
 export { reasons } from './diagnostics/reasons.js';
+export {
+  type ConnectionStatus,
+  type ListenerStatus,
+  type PollingStatus,
+  type Status,
+  status,
+} from './diagnostics/status.js';
 export { type ConnectionInfo, connectionInfo } from './net/connection-info.js';
-export { connect, createConnection, createServer, Server, Socket } from './net/import-mode.js';
+export { connect, createConnection, createServer, Server, Socket, Stream } from './net/import-mode.js';
 export default netModule;

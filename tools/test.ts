@@ -3,6 +3,8 @@
  * reasons before the summary, because a test that silently does not run proves nothing; with SOCKETS_DIRECT_TEST_STRICT=1
  * they are failures.
  *
+ * Tests with packages from npm need those installed; that is done here when such tests are selected.
+ *
  * Arguments select files by a part of their path (`npm test -- providers/tcpip`); `--name=<regular expression>` selects tests.
  */
 
@@ -12,6 +14,7 @@ import { run } from 'node:test';
 import { spec, type TestEvent } from 'node:test/reporters';
 import { filesBelow, repositoryRoot } from './source/files.js';
 import { Outcome } from './testing/outcome.js';
+import { packagesFolder, preparePackages } from './testing/packages.js';
 
 /** A file that takes longer is killed: it hangs. */
 const fileTimeoutMs = 240_000;
@@ -27,6 +30,10 @@ const files = filesBelow(root, 'build/test', '.test.js')
   .filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
   .map((path) => join(root, path));
 
+if (files.some((path) => path.includes(packagesFolder))) {
+  const failure = preparePackages(root);
+  if (failure !== null) console.error(`Tests with packages from npm will be skipped. ${failure}`);
+}
 if (files.length === 0) {
   console.error(`no test file${wanted.length > 0 ? ` with ${wanted.join(' or ')} in its path` : ''}`);
   process.exitCode = 1;

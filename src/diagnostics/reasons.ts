@@ -7,6 +7,8 @@ export const reasons = {
   /** The connection runs over a SAN provider. */
   accelerated: 'carried by a SAN provider',
   'off-by-environment': 'SOCKETS_DIRECT=off',
+  'denied-by-policy': 'SOCKETS_DIRECT_POLICY or SOCKETS_DIRECT_DENY keeps this socket on TCP/IP',
+  'policy-invalid': 'the policy cannot be read or understood, so everything stays on TCP/IP',
   'runtime-untested': 'this runtime or version of Node.js is not in the list of tested ones',
   'platform-unsupported': 'this operating system or processor is not supported',
   'internals-unavailable': 'an internal of Node.js that the drop-in needs is not there',

@@ -1,8 +1,12 @@
 /** Answers to "what carries this socket, and why". */
 
 import net from 'node:net';
+import { types } from 'node:util';
 import type { Reason } from '../diagnostics/reasons.js';
+import { internals } from './internals.js';
 import type { NetSocket } from './node-types.js';
+
+const { isProxy } = types;
 
 /** What {@link connectionInfo} answers. */
 export interface ConnectionInfo {
@@ -43,6 +47,13 @@ const answers = new Map<string, ConnectionInfo>();
 
 let off: ConnectionInfo | null = null;
 
+let other: ((socket: net.Socket | net.Server) => ConnectionInfo) | null = null;
+
+/** Another copy of this package was first in this process, for example that of the command line. */
+export function rememberOther(info: (socket: net.Socket | net.Server) => ConnectionInfo): void {
+  other = info;
+}
+
 /** Remembers the decision for a socket or a listening server. */
 export function remember(owner: object, provider: string | null, reason: Reason | null): void {
   const key = `${provider} ${reason}`;
@@ -59,18 +70,32 @@ export function rememberOff(reason: Reason): void {
   off = Object.freeze({ provider: 'tcpip', reason });
 }
 
+/** A session of HTTP/2 shows a proxy of its socket, on which no private field is found: the socket itself then. */
+function ownerOfHandle(socket: NetSocket): net.Socket | null {
+  const found = internals();
+  if (typeof found === 'string' || !isProxy(socket)) return null;
+  const owner = socket._handle?.[found.ownerSymbol];
+  return owner instanceof net.Socket && !isProxy(owner) ? owner : null;
+}
+
 /**
- * Tells which provider carries a socket and why. Takes a net.Socket, a tls.TLSSocket, the `socket` of an HTTP request,
- * or a net.Server, for which it tells whether a SAN listens too. The answer stays after the socket is closed.
+ * Tells which provider carries a socket and why. Takes a net.Socket, a tls.TLSSocket, the `socket` of an HTTP request or
+ * of an HTTP/2 session, or a net.Server, for which it tells whether a SAN listens too. The answer stays after the socket is
+ * closed.
  */
 export function connectionInfo(socket: net.Socket | net.Server): ConnectionInfo {
+  if (other !== null) return other(socket);
   const record = Decision.get(socket);
   if (record !== undefined) return record;
   if (!(socket instanceof net.Socket)) return off ?? undecided;
   const { _parent: parent, _server: server, connecting } = socket as NetSocket;
   if (parent != null && parent !== socket) return connectionInfo(parent);
   if (off !== null) return off;
+  const owner = ownerOfHandle(socket as NetSocket);
+  if (owner !== null) return connectionInfo(owner);
   const { _handle: handle } = socket as NetSocket;
-  if (handle !== null && !connecting && server != null) return { provider: 'tcpip', reason: 'accepted-by-tcpip' };
+  // A pipe has no name to ask for, and is none of ours.
+  const isTcp = handle !== null && typeof handle.getpeername === 'function';
+  if (isTcp && !connecting && server != null) return { provider: 'tcpip', reason: 'accepted-by-tcpip' };
   return undecided;
 }

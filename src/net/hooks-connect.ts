@@ -18,8 +18,10 @@ import { remember } from './connection-info.js';
 import { requireInternals } from './internals.js';
 import { debug } from './log.js';
 import type { AnyHandle, NetSocket } from './node-types.js';
+import { publishConnect, publishConnectError, publishConnectFallback } from './published.js';
 import { createSanHandle } from './san-handle.js';
 import type { SanHandle } from './san-handle-face.js';
+import { noteFallback } from './status-source.js';
 import { contain, settle } from './ticks.js';
 
 /** How the hooks reach the switch, and for whom they work. */
@@ -64,6 +66,7 @@ class PendingConnect implements ConnectHandler {
   readonly #socket: NetSocket;
   readonly #switchSocket: SwitchSocket;
   readonly #resource = new AsyncResource('SOCKETSDIRECTCONNECT');
+  readonly #started = performance.now();
   #done = false;
 
   constructor(tcp: TcpipSocket, socket: NetSocket, switchSocket: SwitchSocket) {
@@ -87,12 +90,18 @@ class PendingConnect implements ConnectHandler {
   }
 
   failed(wsaError: number, reason: Reason): void {
+    if (!this.returned) {
+      // No request is completed, and no tick run, inside the call that makes it.
+      setImmediate(() => this.failed(wsaError, reason));
+      return;
+    }
     if (!this.#finish()) return;
     remember(this.#socket, null, reason);
     debug('connect to %s:%d failed: %d (%s)', this.#request.address, this.#request.port, wsaError, reason);
     settle();
     // A SAN may report a refusal as a reset (WSD-CON-13), which TCP/IP never does for a connect.
     const status = wsaError === WSAECONNRESET ? UV_ECONNREFUSED : toUvErrno(wsaError);
+    publishConnectError(this.#socket, this.#request, reason, status);
     contain(this.#complete, this, status);
     if (reason !== 'refused') explain(this.#socket.errored, reason);
   }
@@ -100,7 +109,9 @@ class PendingConnect implements ConnectHandler {
   fallback(reason: Reason, status: number): void {
     if (!this.#finish()) return;
     remember(this.#socket, 'tcpip', reason);
+    noteFallback(this.#handle);
     debug('connect to %s:%d by TCP/IP: %s', this.#request.address, this.#request.port, reason);
+    publishConnectFallback(this.#socket, this.#request, reason);
     if (!this.returned) this.status = status;
     else if (status !== 0) contain(this.#complete, this, status);
   }
@@ -115,10 +126,12 @@ class PendingConnect implements ConnectHandler {
 
   #connectNatively(reason: Reason): void {
     remember(this.#socket, 'tcpip', reason);
+    noteFallback(this.#handle);
     const { tcpOriginal } = requireInternals();
     const { address = '', port = 0 } = this.#request;
     const connect = this.#tcp.family === AF_INET6 ? tcpOriginal.connect6 : tcpOriginal.connect;
     const status = connect.call(this.#handle, this.#request, address, port);
+    publishConnectFallback(this.#socket, this.#request, reason);
     if (status !== 0) this.#complete(status);
   }
 
@@ -168,7 +181,9 @@ class PendingConnect implements ConnectHandler {
       else exchange(socket, san, this.#handle);
       san.tcp = this.#handle;
       debug('connected to %s:%d by %s', request.address, request.port, connection.provider);
-      request.oncomplete?.(0, socket._handle!, request, true, true);
+      const exchanged = socket._handle!;
+      publishConnect(socket, connection, this.#started);
+      request.oncomplete?.(0, exchanged, request, true, true);
     });
   }
 }
@@ -228,7 +243,9 @@ export function hookConnect(gate: Gate): void {
     const socket = owner as NetSocket;
     const decline = (reason: Reason): null => {
       remember(socket, 'tcpip', reason);
+      noteFallback(handle);
       debug('connect to %s:%d by TCP/IP: %s', address, port, reason);
+      publishConnectFallback(socket, { address, port: Number(port) }, reason);
       return null;
     };
     const remote = destination(family, address, Number(port));

@@ -13,7 +13,9 @@ import { remember } from './connection-info.js';
 import { adopt, type Gate } from './hooks-connect.js';
 import { requireInternals } from './internals.js';
 import { debug } from './log.js';
+import { publishAccept, publishListenFallback } from './published.js';
 import { createSanHandle } from './san-handle.js';
+import { forgetListener, noteListener } from './status-source.js';
 import { contain, settle } from './ticks.js';
 
 /** Accepted handles are born outside of every program context, as libuv's are. */
@@ -60,6 +62,7 @@ class Listener implements AcceptHandler {
     if (getsockname.call(handle, name) === 0 && name.family === 'IPv6') this.#family = AF_INET6;
     handle.close = (callback) => {
       this.#end();
+      forgetListener(handle);
       delete (handle as Partial<NativeTcpHandle>).close;
       close.call(handle, callback);
     };
@@ -72,12 +75,16 @@ class Listener implements AcceptHandler {
         if (value !== this.#onconnection) {
           this.#end();
           remember(this.#server, 'tcpip', 'cluster-distribution');
+          publishListenFallback(this.#server, 'cluster-distribution');
         }
         this.#onconnection = value;
       },
     });
-    remember(this.#server, 'tcpip', this.#switchSocket.reason);
-    debug('listening at %s:%d: %s', name.address, name.port, this.#switchSocket.reason ?? 'undecided');
+    noteListener(handle, this.#server);
+    const { reason } = this.#switchSocket;
+    remember(this.#server, 'tcpip', reason);
+    debug('listening at %s:%d: %s', name.address, name.port, reason ?? 'undecided');
+    if (reason !== null && reason !== 'accelerated') publishListenFallback(this.#server, reason);
   }
 
   deliver(connection: SanConnection): void {
@@ -89,6 +96,7 @@ class Listener implements AcceptHandler {
     settle();
     const san = createSanHandle(connection, this.#family);
     contain(() => this.#resource.runInAsyncScope(this.#onconnection, this.#handle, 0, san), this, undefined);
+    publishAccept(this.#server, san);
   }
 
   #end(): void {
@@ -117,7 +125,9 @@ export function hookListen(gate: Gate): void {
     const decline = (reason: Reason): number => {
       remember(server, 'tcpip', reason);
       debug('listening by TCP/IP only: %s', reason);
-      return tcpOriginal.listen.call(this, backlog);
+      const status = tcpOriginal.listen.call(this, backlog);
+      if (status === 0) publishListenFallback(server, reason);
+      return status;
     };
     if (typeof this.onconnection !== 'function') return decline('listener-not-a-server');
     // A worker of a cluster shares the primary's handle, which has its own `close` then.

@@ -37,7 +37,11 @@ function brandedClass<C extends new (...args: never[]) => object>(base: C): C {
 }
 
 export const Socket = brandedClass(net.Socket);
+export type Socket = net.Socket;
+/** Old name of Socket. */
+export const Stream = Socket;
 export const Server = brandedClass(net.Server);
+export type Server = net.Server;
 
 type ConnectArguments = [options: net.NetConnectOpts & net.SocketConstructorOpts, listener: (() => void) | null];
 const { _normalizeArgs: normalizeArguments } = net as unknown as { _normalizeArgs(args: unknown[]): ConnectArguments };
@@ -61,7 +65,7 @@ export const createConnection = connect as typeof net.createConnection;
 export const createServer = ((options?: net.ServerOpts, listener?: (socket: net.Socket) => void) =>
   new Server(options, listener)) as typeof net.createServer;
 
-const own = { connect, createConnection, createServer, Socket, Stream: Socket, Server };
+const own = { connect, createConnection, createServer, Socket, Stream, Server };
 
 /** A drop-in for the module `node:net`. */
 export const netModule: typeof net = Object.create(Object.prototype, {
@@ -73,3 +77,28 @@ export const netModule: typeof net = Object.create(Object.prototype, {
     ]),
   ),
 });
+
+/** So that `net.Socket` and its like are types, too. */
+export declare namespace netModule {
+  export type AddressInfo = net.AddressInfo;
+  export type BlockList = net.BlockList;
+  export type ConnectOpts = net.ConnectOpts;
+  export type DropArgument = net.DropArgument;
+  export type IPVersion = net.IPVersion;
+  export type IpcNetConnectOpts = net.IpcNetConnectOpts;
+  export type IpcSocketConnectOpts = net.IpcSocketConnectOpts;
+  export type ListenOptions = net.ListenOptions;
+  export type LookupFunction = net.LookupFunction;
+  export type NetConnectOpts = net.NetConnectOpts;
+  export type OnReadOpts = net.OnReadOpts;
+  export type Server = net.Server;
+  export type ServerOpts = net.ServerOpts;
+  export type Socket = net.Socket;
+  export type SocketAddress = net.SocketAddress;
+  export type SocketAddressInitOptions = net.SocketAddressInitOptions;
+  export type SocketConnectOpts = net.SocketConnectOpts;
+  export type SocketConstructorOpts = net.SocketConstructorOpts;
+  export type SocketReadyState = net.SocketReadyState;
+  export type TcpNetConnectOpts = net.TcpNetConnectOpts;
+  export type TcpSocketConnectOpts = net.TcpSocketConnectOpts;
+}

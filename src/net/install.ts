@@ -1,14 +1,19 @@
 /** Puts the hooks in place, once for a process or worker. */
 
+import type net from 'node:net';
 import type { Reason } from '../diagnostics/reasons.js';
+import { addStatusSource } from '../diagnostics/status.js';
 import type { TcpipSocket } from '../providers/tcpip/provider.js';
 import type { SwitchSocket } from '../switch/face.js';
+import { hookActiveHandles } from './active-handles.js';
 import { hookReset } from './bypass.js';
-import { rememberOff } from './connection-info.js';
+import { type ConnectionInfo, connectionInfo, rememberOff, rememberOther } from './connection-info.js';
+import { startDeferred } from './deferred.js';
 import { type Gate, hookConnect } from './hooks-connect.js';
 import { hookListen } from './hooks-listen.js';
 import { internals } from './internals.js';
 import { debug } from './log.js';
+import { tcpConnections, tcpListeners } from './status-source.js';
 
 /** The part of the switch that the hooks need. */
 export interface SocketSwitch {
@@ -28,6 +33,8 @@ const installedKey = Symbol.for('sockets-direct.net');
 interface Installed {
   tests: ((owner: object) => boolean)[];
   everything: boolean;
+  /** Of the copy that has installed: it alone knows the decisions. */
+  readonly info: (socket: net.Socket | net.Server) => ConnectionInfo;
 }
 
 /**
@@ -35,6 +42,7 @@ interface Installed {
  * runtime is left alone.
  */
 export function installNet(options: InstallOptions): Reason | null {
+  startDeferred();
   const registry = globalThis as unknown as { [installedKey]?: Installed };
   let installed = registry[installedKey];
   if (installed === undefined) {
@@ -44,13 +52,16 @@ export function installNet(options: InstallOptions): Reason | null {
       debug('not installed: %s', result);
       return result;
     }
-    installed = { tests: [], everything: false };
+    installed = { tests: [], everything: false, info: connectionInfo };
     Object.defineProperty(registry, installedKey, { value: installed });
     const gate = createGate(options, installed);
     hookConnect(gate);
     hookListen(gate);
     hookReset();
+    addStatusSource({ connections: tcpConnections, listeners: tcpListeners });
+    hookActiveHandles();
   }
+  if (installed.info !== connectionInfo) rememberOther(installed.info);
   if (options.eligible === undefined) installed.everything = true;
   else installed.tests.push(options.eligible);
   return null;

@@ -45,6 +45,7 @@ export interface AnyHandle {
   reading?: boolean;
   onread?: unknown;
   getsockname?(out: NativeAddress): number;
+  getpeername?(out: NativeAddress): number;
   enableSessionCallbacks?(): void;
   enableKeylogCallback?(): void;
   [key: symbol]: unknown;

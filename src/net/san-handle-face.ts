@@ -7,6 +7,8 @@ import type { NativeJsStream, NetSocket, WriteCallback } from './node-types.js';
 export interface SanHandle extends NativeJsStream, ConnectionEvents {
   readonly connection: SanConnection;
   readonly closing: boolean;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
   /** The socket, or the TLS socket, that owns the handle. */
   owner: NetSocket | null;
   /** The program's own TCP handle (WSD-SOC-2). It is not connected; options set on the socket reach it too. */
@@ -18,6 +20,7 @@ export interface SanHandle extends NativeJsStream, ConnectionEvents {
   /** Same for several chunks, as one write. */
   sendAll(chunks: readonly Uint8Array[], bytes: number, callback: WriteCallback): boolean;
   unref(): void;
+  hasRef(): boolean;
 }
 
 let handleClass: (new (...args: never[]) => SanHandle) | undefined;

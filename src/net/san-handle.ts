@@ -8,18 +8,22 @@
  */
 
 import { AsyncResource } from 'node:async_hooks';
+import type { CloseCause } from '../diagnostics/channels.js';
 import { toUvErrno, UV_EBADF, UV_ECANCELED, UV_ECONNRESET, UV_ENOTCONN, UV_EPIPE } from '../providers/tcpip/errno.js';
-import type { NativeAddress, NativeTcpHandle } from '../providers/tcpip/native.js';
-import { AF_INET, AF_INET6, type SOCKADDR, WSAECONNABORTED, WSAECONNRESET, WSAEISCONN } from '../spi/index.js';
+import { WSAECONNABORTED, WSAECONNRESET } from '../spi/index.js';
 import type { SanConnection } from '../switch/face.js';
 import { hold, release } from '../switch/liveness.js';
+import { handleClosed, handleOpened } from './active-handles.js';
 import { bypassWrites, toBytes } from './bypass.js';
 import { inClosingPhase } from './closing.js';
 import { remember } from './connection-info.js';
 import { errnoException } from './errors.js';
 import { requireInternals } from './internals.js';
+import { MessageBoundaries } from './message-boundaries.js';
 import type { AnyHandle, NativeRequest, NetSocket, QueuedChunk, WriteCallback } from './node-types.js';
+import { publishClose } from './published.js';
 import { recognize, type SanHandle } from './san-handle-face.js';
+import { withTcpFace } from './tcp-face.js';
 import { contain, settle } from './ticks.js';
 
 /** `family` is that of the socket; an IPv6 socket shows IPv4 addresses mapped. */
@@ -36,30 +40,18 @@ export function createSanHandle(connection: SanConnection, family: number): SanH
   return new handleClass(connection, family);
 }
 
-function writeName(out: NativeAddress, name: SOCKADDR, family: number): void {
-  const mapped = family === AF_INET6 && name.sa_family === AF_INET;
-  out.address = mapped ? `::ffff:${name.address}` : name.address;
-  out.family = mapped || name.sa_family === AF_INET6 ? 'IPv6' : 'IPv4';
-  out.port = name.port;
-}
-
 function defineSanHandle(): SanHandleConstructor {
   const internals = requireInternals();
   const { JSStream, ownerSymbol, bufferSymbol, bufferCallbackSymbol, bufferGeneratorSymbol } = internals;
   const { lastWriteQueueSizeSymbol, onStreamRead, reportsLateWriteErrors } = internals;
 
-  class Handle extends JSStream implements SanHandle {
-    readonly connection: SanConnection;
+  class Handle extends withTcpFace(JSStream) implements SanHandle {
     owner: NetSocket | null = null;
-    tcp: NativeTcpHandle | null = null;
     native = false;
-    closing = false;
     /** Kept by net.js: whether it has asked for bytes. */
     reading = false;
     bytesRead = 0;
     bytesWritten = 0;
-    readonly fd = -1;
-    readonly #family: number;
     readonly #resource = new AsyncResource('SOCKETSDIRECT', { requireManualDestroy: true });
     /** The consumer wants bytes. */
     #flowing = false;
@@ -72,20 +64,22 @@ function defineSanHandle(): SanHandleConstructor {
     /** Delivered by the switch and not yet taken, because the consumer stopped in the middle. */
     #held: Buffer | null = null;
     #resumeScheduled = false;
+    #boundaries: MessageBoundaries | null = null;
     /** The one write of the JavaScript side that can be under way, with the context of its caller. */
     #callback: WriteCallback | null = null;
     #callbackResource: AsyncResource | null = null;
     /** Those of the native side: TLS starts a write before its last one is complete when it renegotiates. */
     readonly #writeRequests = new Set<NativeRequest>();
+    #readingNatively = false;
+    /** Writes that were taken while the native consumer handled a piece. */
+    readonly #writtenMeanwhile: NativeRequest[] = [];
     #shutdownRequest: NativeRequest | null = null;
     readonly #sent = (wsaError: number): void => this.#onSent(wsaError);
-    #typeOfService = 0;
 
     constructor(connection: SanConnection, family: number) {
-      super();
-      this.connection = connection;
-      this.#family = family;
+      super(connection, family);
       connection.events = this;
+      handleOpened(this);
     }
 
     // What C++ calls.
@@ -115,7 +109,9 @@ function defineSanHandle(): SanHandleConstructor {
       this.#requests += 1;
       this.#updateLiveness();
       const sent = (wsaError: number): void => {
+        if (this.closing) return;
         settle();
+        if (this.#toldReader(wsaError)) return;
         const status = this.#writeErrno(wsaError);
         contain(() => this.finishNative(request, status), this, undefined);
       };
@@ -123,7 +119,8 @@ function defineSanHandle(): SanHandleConstructor {
         bytes === 0 ||
         (chunks.length === 1 ? this.connection.write(chunks[0], sent) : this.connection.writev(chunks, sent));
       // The native layer is still inside its write and cannot take the completion now.
-      if (taken) setImmediate(finishNativeWrite, this, request);
+      if (taken && this.#readingNatively) this.#writtenMeanwhile.push(request);
+      else if (taken) setImmediate(finishNativeWrite, this, request);
       return 0;
     }
 
@@ -139,10 +136,6 @@ function defineSanHandle(): SanHandleConstructor {
       return 0;
     }
 
-    isClosing(): boolean {
-      return this.closing;
-    }
-
     // What net.js calls. Without the way through C++, which would only come back here.
 
     readStart(): number {
@@ -155,6 +148,8 @@ function defineSanHandle(): SanHandleConstructor {
 
     get isStreamBase(): boolean {
       this.native = true;
+      // The next consumer may speak another protocol.
+      this.#boundaries = null;
       return true;
     }
 
@@ -177,62 +172,18 @@ function defineSanHandle(): SanHandleConstructor {
 
     ref(): void {
       this.#referenced = true;
+      this.tcp?.ref();
       this.#updateLiveness();
     }
 
     unref(): void {
       this.#referenced = false;
+      this.tcp?.unref();
       this.#updateLiveness();
     }
 
     hasRef(): boolean {
       return this.#referenced && !this.closing;
-    }
-
-    getsockname(out: NativeAddress): number {
-      if (this.closing) return UV_EBADF;
-      writeName(out, this.connection.localAddress, this.#family);
-      return 0;
-    }
-
-    getpeername(out: NativeAddress): number {
-      if (this.closing) return UV_EBADF;
-      writeName(out, this.connection.peerAddress, this.#family);
-      return 0;
-    }
-
-    /** A connected socket is not connected again, and no provider is asked (WSD-CON-20). */
-    connect(): number {
-      return toUvErrno(WSAEISCONN);
-    }
-
-    connect6(): number {
-      return toUvErrno(WSAEISCONN);
-    }
-
-    setNoDelay(enable: boolean): number {
-      return this.tcp?.setNoDelay(enable) ?? 0;
-    }
-
-    setKeepAlive(enable: boolean, initialDelay: number, interval?: number, count?: number): number {
-      return this.tcp?.setKeepAlive(enable, initialDelay, interval, count) ?? 0;
-    }
-
-    setTypeOfService(typeOfService: number): number {
-      this.#typeOfService = typeOfService;
-      return 0;
-    }
-
-    getTypeOfService(): number {
-      return this.#typeOfService;
-    }
-
-    setBlocking(): number {
-      return 0;
-    }
-
-    setSimultaneousAccepts(): number {
-      return 0;
     }
 
     close(callback?: () => void): void {
@@ -271,6 +222,10 @@ function defineSanHandle(): SanHandleConstructor {
       contain(fail, this, status);
     }
 
+    onClosed(cause: CloseCause, milliseconds: number): void {
+      publishClose(this, cause, milliseconds);
+    }
+
     /** What the stream holds back because one write is under way. */
     unwritten(): readonly Uint8Array[] {
       const socket = this.owner;
@@ -306,8 +261,17 @@ function defineSanHandle(): SanHandleConstructor {
     }
 
     #onSent(wsaError: number): void {
+      // What closing aborts is told in the closing phase.
+      if (this.closing) return;
       settle();
-      this.#finishCallback(this.#writeErrno(wsaError));
+      if (!this.#toldReader(wsaError)) this.#finishCallback(this.#writeErrno(wsaError));
+    }
+
+    /** Of a reset the reader hears first, as libuv reads before it writes; closing completes the writes then. */
+    #toldReader(wsaError: number): boolean {
+      if (wsaError !== WSAECONNRESET || !this.#flowing || this.#ended || this.closing) return false;
+      this.onError(wsaError);
+      return this.closing;
     }
 
     #finishCallback(status: number): void {
@@ -368,7 +332,7 @@ function defineSanHandle(): SanHandleConstructor {
       const chunk = this.#held;
       if (chunk === null || this.closing || !this.#flowing) return;
       contain(this.#runDelivery, this, chunk);
-      // The `onread` option takes as much as its buffer holds, and more only in another callback.
+      // The `onread` option takes as much as its buffer holds, a native consumer one message, and more in another callback.
       while (this.#held !== null && this.#flowing && !this.closing) {
         settle();
         if (this.#held !== null && this.#flowing && !this.closing) contain(this.#runDelivery, this, this.#held);
@@ -378,15 +342,30 @@ function defineSanHandle(): SanHandleConstructor {
     #runDelivery(chunk: Buffer): void {
       const socket = this.owner;
       if (this.native || socket === null || socket._handle !== (this as unknown as AnyHandle) || !this.#isPlain()) {
-        this.#held = null;
-        this.bytesRead += chunk.length;
-        this.#resource.runInAsyncScope(this.readBuffer, this, chunk);
+        this.#boundaries ??= new MessageBoundaries(chunk);
+        const length = this.#boundaries.cut(chunk);
+        const isWhole = length === chunk.length;
+        this.#held = isWhole ? null : chunk.subarray(length);
+        this.bytesRead += length;
+        this.#resource.runInAsyncScope(this.#readNatively, this, isWhole ? chunk : chunk.subarray(0, length));
       } else if (socket[bufferSymbol]) {
         this.#resource.runInAsyncScope(this.#fillUserBuffer, this, socket, chunk);
       } else {
         this.#held = null;
         this.bytesRead += chunk.length;
         this.#resource.runInAsyncScope(this.#push, this, socket, chunk);
+      }
+    }
+
+    #readNatively(piece: Uint8Array): void {
+      const written = this.#writtenMeanwhile;
+      this.#readingNatively = true;
+      try {
+        this.readBuffer(piece);
+      } finally {
+        this.#readingNatively = false;
+        // HTTP/2 does not read while it writes, and a write to a socket of the kernel would be done by now.
+        while (written.length > 0) this.finishNative(written.shift()!, 0);
       }
     }
 
@@ -443,13 +422,15 @@ function defineSanHandle(): SanHandleConstructor {
       this.#held = null;
       if (abortive) this.connection.reset();
       else this.connection.close();
+      inClosingPhase(() => this.#resource.runInAsyncScope(this.#closed, this, callback));
+      // What is closed last is closed first, and gone when the program is told.
       this.tcp?.close();
       this.tcp = null;
-      inClosingPhase(() => this.#resource.runInAsyncScope(this.#closed, this, callback));
       this.#updateLiveness();
     }
 
     #closed(callback: (() => void) | undefined): void {
+      handleClosed(this);
       this.#finishCallback(UV_ECANCELED);
       for (const request of [...this.#writeRequests]) this.finishNative(request, UV_ECANCELED);
       this.#finishShutdown(UV_ECANCELED);

@@ -3,6 +3,18 @@
  * twice, with `--require`, or in a worker is the same.
  */
 
-import { activate } from './activate.js';
+import { createRequire } from 'node:module';
+import { rememberOff } from '../net/connection-info.js';
+import { deferHooks } from '../net/deferred.js';
+// Loaded early for what it remembers.
+import '../platform/unix-connect.js';
 
-activate();
+function activate(): void {
+  (createRequire(import.meta.url)('./activate.js') as typeof import('./activate.js')).activate();
+}
+
+const { SOCKETS_DIRECT: mode, SOCKETS_DIRECT_SUMMARY: summary = '' } = process.env;
+// A summary counts connections that nobody hooks, too.
+if (summary !== '') activate();
+else if (mode === 'off') rememberOff('off-by-environment');
+else deferHooks(activate);

@@ -18,6 +18,9 @@ export interface SessionWire {
   replaceMemory(buffer: WSABUF): boolean;
 }
 
+/** How a session finishes: both sides said their end, or one of them gave the connection up. */
+export type Ending = 'ended' | 'reset' | 'reset-by-peer';
+
 /** Who is told what happens on the session. */
 export interface SessionOwner {
   /** The session is agreed: the initiator has the reply, or the acceptor has sent it (WSD-NEG-5). */
@@ -32,7 +35,7 @@ export interface SessionOwner {
   /** The peer broke the protocol: the connection must be closed at once. `what` is for the log. */
   onViolation(what: string): void;
   /** Both directions have ended, or `close` has nothing more to wait for: the companion socket can be closed. */
-  onFinished(): void;
+  onFinished(ending: Ending): void;
   /** Stored bytes wait and the program reads: `deliverStored` is to be called in a later turn. */
   onDeliverable(): void;
   /** Calls `done(error)` in a later turn. */

@@ -73,6 +73,11 @@ export class Session {
     return this.#credits.available;
   }
 
+  /** The program has closed, and what it wrote is still being sent. */
+  get closing(): boolean {
+    return this.#closing;
+  }
+
   /** Bytes of the program that wait in its own memory. */
   get writeQueueSize(): number {
     return this.#queue.borrowedBytes;
@@ -269,7 +274,7 @@ export class Session {
       // TCP answers data for a closed socket with a reset.
       this.#dead = true;
       this.#abortWaiting();
-      this.#owner.onFinished();
+      this.#owner.onFinished('reset');
       return;
     }
     let chunk: Buffer;
@@ -326,7 +331,7 @@ export class Session {
   /** The peer has closed with bytes of ours unread, or on the way to it: as with TCP, that is a reset and no end. */
   #resetByPeer(): void {
     this.lost(WSAECONNRESET);
-    this.#owner.onFinished();
+    this.#owner.onFinished('reset-by-peer');
   }
 
   #receiveNegotiation(buffer: WSABUF, length: number): void {
@@ -410,7 +415,7 @@ export class Session {
     if (unread || !this.#negotiated) {
       this.#dead = true;
       this.#abortWaiting();
-      this.#owner.onFinished();
+      this.#owner.onFinished('reset');
       return;
     }
     // Bytes that still lie in the program's memory may change once it is told that its write was cancelled.
@@ -440,7 +445,7 @@ export class Session {
     if (this.#dead) return;
     this.#dead = true;
     this.#abortWaiting();
-    this.#owner.onFinished();
+    this.#owner.onFinished('reset');
   }
 
   /** The connection below is gone. `wsaError` 0: the peer ended in order, which is an end of data like any other. */
@@ -484,7 +489,7 @@ export class Session {
   #checkFinished(): void {
     if (!this.#finishSent || !this.#finishReceived || this.#dead) return;
     this.#dead = true;
-    this.#owner.onFinished();
+    this.#owner.onFinished('ended');
   }
 
   #violate(what: string): void {

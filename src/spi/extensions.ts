@@ -122,6 +122,8 @@ export interface ProviderDiagnosticsExtension {
    * to a peer that died depends on it: an end of data, or a reset.
    */
   WSPQueryUnconsumed(s: ProviderSocket): number;
+  /** Process id of the peer of a connected socket, or null where it is not of this host or not known. */
+  WSPQueryPeerProcess(s: ProviderSocket): number | null;
 }
 
 /** Extensions of one provider, after the switch has fetched them. */

@@ -5,7 +5,9 @@
  * into a posted buffer. Nothing is allocated for a message except the Buffer that the program receives.
  */
 
-import { HEADER_SIZE, Session, type SessionOwner, type SessionWire } from '../session/index.js';
+import type { CloseCause } from '../diagnostics/channels.js';
+import type { ConnectionStatus } from '../diagnostics/status.js';
+import { type Ending, HEADER_SIZE, Session, type SessionOwner, type SessionWire } from '../session/index.js';
 import {
   type Out,
   type ProviderSocket,
@@ -60,6 +62,8 @@ export class Connection
   #negotiation: NegotiationHandler | null = null;
   #companionOpen = true;
   #lost = false;
+  /** Of the services' clock. */
+  readonly #established: number;
   readonly #errno: Out<number>;
   #sendBuffer: WSABUF = { len: 0, buf: noMemory, offset: 0 };
   #sendList: readonly WSABUF[] = [this.#sendBuffer];
@@ -87,6 +91,7 @@ export class Connection
     this.localAddress = local;
     this.peerAddress = peer;
     this.#session = new Session(this, this, { offer, initiator, copyMax, gatherMax, acceptMax });
+    this.#established = services.now();
     handle.target = this;
     services.connections.add(this);
   }
@@ -143,7 +148,12 @@ export class Connection
   }
 
   shutdown(done: (wsaError: number) => void): void {
-    this.#session.shutdown(done);
+    // The end and its completion belong to one turn, and a later one, as in libuv: a peer in this very loop must not have the
+    // end before `done` has been called.
+    this.#services.scheduler.soon(() => {
+      this.#session.shutdown(done);
+      this.#runDeferred();
+    });
   }
 
   readStart(): void {
@@ -164,6 +174,24 @@ export class Connection
 
   get hasUnsent(): boolean {
     return this.#companionOpen && !this.#lost && this.#session.hasUnsent;
+  }
+
+  get status(): ConnectionStatus | null {
+    const session = this.#session;
+    if (!session.negotiated) return null;
+    return {
+      provider: this.provider,
+      reason: 'accelerated',
+      role: this.#initiator ? 'connect' : 'accept',
+      state: session.closing ? 'closing' : 'open',
+      localAddress: { address: this.localAddress.address, port: this.localAddress.port },
+      peerAddress: { address: this.peerAddress.address, port: this.peerAddress.port },
+      peerPid: this.#carrier.provider.extensions.diagnostics?.WSPQueryPeerProcess(this.#socket) ?? null,
+      age: Math.round(this.#services.now() - this.#established),
+      bytesRead: session.bytesReceived,
+      bytesWritten: session.bytesSent,
+      credits: session.credits,
+    };
   }
 
   endWithProcess(): void {
@@ -284,10 +312,18 @@ export class Connection
     } else {
       this.#session.lost(wsaError);
     }
-    this.#closeCompanion();
+    this.#closeCompanion(this.#causeOf(wsaError));
   }
 
-  #closeCompanion(): void {
+  #causeOf(wsaError: number): CloseCause {
+    const reason = this.#carrier.provider.extensions.diagnostics?.WSPQueryReason(this.#socket);
+    if (reason === 'peer-protocol' || reason === 'link-violation') return 'protocol-violation';
+    if (wsaError === WSAECONNABORTED) return 'peer-died';
+    // Anything else is a failure of this side, which the peer sees as a reset.
+    return wsaError === WSAECONNRESET ? 'reset-by-peer' : 'reset';
+  }
+
+  #closeCompanion(cause: CloseCause): void {
     if (!this.#companionOpen) return;
     this.#companionOpen = false;
     this.#services.connections.delete(this);
@@ -297,6 +333,7 @@ export class Connection
     this.#table.WSPCloseSocket(this.#socket, this.#errno);
     this.onClosed?.();
     this.onClosed = null;
+    this.events?.onClosed?.(cause, this.#services.now() - this.#established);
   }
 
   // ---- what the session tells
@@ -332,6 +369,7 @@ export class Connection
   }
 
   onEnd(): void {
+    if (this.#deferred !== null) this.#runDeferred();
     this.events?.onEnd();
   }
 
@@ -345,11 +383,11 @@ export class Connection
     this.#services.trace?.('protocol violation', this.provider, this.#socket, what);
     this.#services.count('peer-protocol');
     this.#session.lost(WSAECONNRESET);
-    this.#closeCompanion();
+    this.#closeCompanion('protocol-violation');
   }
 
-  onFinished(): void {
-    this.#closeCompanion();
+  onFinished(ending: Ending): void {
+    this.#closeCompanion(ending);
   }
 
   onDeliverable(): void {

@@ -5,8 +5,15 @@
  * except where a comment says so.
  */
 
+import type { CloseCause } from '../diagnostics/channels.js';
 import type { Reason } from '../diagnostics/reasons.js';
 import type { SOCKADDR } from '../spi/index.js';
+
+/**
+ * Why a socket has to stay on TCP/IP although a SAN might carry it, or null. Asked with the destination of a connect and with
+ * the bound address of a listener.
+ */
+export type Exclusion = (role: 'connect' | 'listen', address: SOCKADDR) => Reason | null;
 
 /** What a connection tells its owner. The owner may call any method of the connection from inside. */
 export interface ConnectionEvents {
@@ -29,6 +36,8 @@ export interface ConnectionEvents {
    * waits. Nothing follows.
    */
   unwritten?(): readonly Uint8Array[];
+  /** The connection is over for both sides, `milliseconds` after it was made. Not called when the process ends. */
+  onClosed?(cause: CloseCause, milliseconds: number): void;
 }
 
 /** An established SAN connection with its session (WSD-CON-19, WSD-ACC-26): a byte stream with half-close. */

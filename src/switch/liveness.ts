@@ -22,3 +22,8 @@ export function release(): void {
   holders -= 1;
   if (holders === 0) timer?.unref();
 }
+
+/** Whether the timer is there and holds the event loop; nobody but us knows that it is no timer of the program's. */
+export function isHoldingTimer(): boolean {
+  return timer?.hasRef() ?? false;
+}

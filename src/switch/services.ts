@@ -1,6 +1,7 @@
 /** What the parts of a switch share. */
 
 import type { Reason } from '../diagnostics/reasons.js';
+import type { ConnectionStatus } from '../diagnostics/status.js';
 import type { TcpipProvider } from '../providers/tcpip/index.js';
 import type { SessionOffer } from '../session/index.js';
 import type { Out, ProviderSocket } from '../spi/index.js';
@@ -33,8 +34,10 @@ export interface Companion {
 /** Told of steps of a session, for traces. */
 export type SessionTrace = (step: string, provider: string, socket: object, detail: string) => void;
 
-/** A connection as the end of the process sees it. */
+/** A connection as the switch sees it. */
 export interface OpenConnection {
+  /** For status displays; null while it negotiates. */
+  readonly status: ConnectionStatus | null;
   /** The program has written something that is not on the wire yet. */
   readonly hasUnsent: boolean;
   /** Closes, without telling the program anything. */
@@ -60,4 +63,6 @@ export interface Services {
   /** A fallback to TCP/IP is an error (decision 9). */
   readonly required: boolean;
   count(reason: Reason): void;
+  /** Milliseconds, monotonic. */
+  now(): number;
 }

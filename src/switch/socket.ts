@@ -15,7 +15,7 @@ import {
 } from '../spi/index.js';
 import { nameLength, type SocketOption } from './companion.js';
 import { ConnectAttempt } from './connecting.js';
-import type { AcceptHandler, ConnectHandler, SwitchSocket } from './face.js';
+import type { AcceptHandler, ConnectHandler, Exclusion, SwitchSocket } from './face.js';
 import { SanListener } from './listening.js';
 import type { Served } from './routing-table.js';
 import type { Carrier, Services } from './services.js';
@@ -26,6 +26,7 @@ export type StartServices = () => Services | Reason;
 export interface SocketContext {
   readonly tcpip: Services['tcpip'];
   readonly required: boolean;
+  readonly policy: Exclusion | null;
   /** True if no SAN provider can serve the address, whatever is started: then nothing is. */
   isForeign(address: SOCKADDR): boolean;
   services: StartServices;
@@ -62,12 +63,14 @@ export class Socket implements SwitchSocket {
     const errno: Out<number> = { value: 0 };
     if (this.#context.tcpip.WSPListen(this.#tcpip, backlog, errno) !== 0) return this.#tcpip.status;
     this.#decide(this.#listenOnSan(sanBacklog, handler));
-    return this.reason !== 'accelerated' && this.#context.required ? networkDown : 0;
+    return this.reason !== 'accelerated' && this.#isRequired(this.reason) ? networkDown : 0;
   }
 
   #listenOnSan(backlog: number, handler: AcceptHandler): Reason {
     const local = this.#context.tcpip.WSPGetSockName(this.#tcpip);
     if (local === null) return 'bound-elsewhere';
+    const excluded = this.#context.policy?.('listen', local) ?? null;
+    if (excluded !== null) return excluded;
     if (this.#tcpip.ipv6Only) local.ipv6Only = true;
     const wildcard = local.address === '0.0.0.0' || local.address === '::';
     if (!wildcard && this.#context.isForeign(local)) return 'not-routed';
@@ -95,6 +98,11 @@ export class Socket implements SwitchSocket {
   // ---- connecting
 
   connect(remote: SOCKADDR, handler: ConnectHandler): void {
+    const excluded = this.#context.policy?.('connect', remote) ?? null;
+    if (excluded !== null) {
+      this.#fallBack(remote, handler, excluded);
+      return;
+    }
     if (this.#context.isForeign(remote)) {
       this.#fallBack(remote, handler, 'not-routed');
       return;
@@ -166,13 +174,18 @@ export class Socket implements SwitchSocket {
 
   #fallBack(remote: SOCKADDR, handler: ConnectHandler, reason: Reason): void {
     this.#decide(reason);
-    if (this.#context.required) {
+    if (this.#isRequired(reason)) {
       handler.failed(WSAENETUNREACH, reason);
       return;
     }
     const errno: Out<number> = { value: 0 };
     this.#context.tcpip.WSPConnect(this.#tcpip, remote, nameLength(remote), null, null, null, null, errno);
     handler.fallback(reason, this.#tcpip.status);
+  }
+
+  /** What the user's own policy keeps on TCP/IP has not fallen back. */
+  #isRequired(reason: Reason | null): boolean {
+    return this.#context.required && reason !== 'denied-by-policy';
   }
 
   #decide(reason: Reason): void {

@@ -1,10 +1,11 @@
 /** The Windows Sockets switch: makes SAN providers and TCP/IP look like one provider (WSD-COMP-1, WSD-COMP-2). */
 
 import type { Reason } from '../diagnostics/reasons.js';
+import type { ConnectionStatus } from '../diagnostics/status.js';
 import type { TcpipProvider, TcpipSocket } from '../providers/tcpip/index.js';
 import { HEADER_SIZE, PAYLOAD_SIZE_MIN, type SessionOffer } from '../session/index.js';
 import type { Out, SanServiceProvider, SOCKADDR } from '../spi/index.js';
-import type { SwitchSocket } from './face.js';
+import type { Exclusion, SwitchSocket } from './face.js';
 import { NegotiationTimeouts } from './negotiation-timeouts.js';
 import { LocalPorts, type PortReservation } from './ports.js';
 import { ProviderMemory } from './provider-memory.js';
@@ -33,12 +34,16 @@ export interface SwitchOptions {
   /** Why a provider did not start, if it can tell. */
   startReason(provider: SanServiceProvider, failure: StartFailure): Reason;
   readonly scheduler: Scheduler;
+  /** Milliseconds, monotonic. */
+  now(): number;
   /** Reserves local ports; asked after the providers have started. */
   portReservation(): PortReservation;
   /** True if no SAN provider can serve the address: asked before anything is started, so it must be cheap. */
   isForeign(address: SOCKADDR): boolean;
   /** A fallback is an error. */
   readonly required: boolean;
+  /** What the user keeps on TCP/IP; absent: nothing. */
+  readonly policy?: Exclusion | null;
   readonly trace: SessionTrace | null;
   /** Told of every decision. */
   count(reason: Reason): void;
@@ -56,8 +61,8 @@ export class Switch {
 
   /** WSD-SOC-1: the program has made its TCP/IP socket; the switch keeps a record of it, and nothing else happens yet. */
   openSocket(tcpip: TcpipSocket): SwitchSocket {
-    const { tcpip: provider, required, isForeign, count } = this.#options;
-    return new Socket({ tcpip: provider, required, isForeign, count, services: () => this.#start() }, tcpip);
+    const { tcpip: provider, required, policy = null, isForeign, count } = this.#options;
+    return new Socket({ tcpip: provider, required, policy, isForeign, count, services: () => this.#start() }, tcpip);
   }
 
   /**
@@ -87,6 +92,18 @@ export class Switch {
     if (services === null || typeof services === 'string') return { connections: 0, companions: 0, ports: 0 };
     const { connections, companions, ports } = services;
     return { connections: connections.size, companions: companions.size, ports: ports.taken };
+  }
+
+  /** Established connections, also those that are still sending after their programs have closed them. */
+  *connections(): Generator<ConnectionStatus> {
+    const services = this.#services;
+    if (services === null || typeof services === 'string') return;
+    for (const { status } of services.connections) if (status !== null) yield status;
+  }
+
+  /** Why no SAN could be started; null: one has, or none was needed yet. */
+  get startReason(): Reason | null {
+    return typeof this.#services === 'string' ? this.#services : null;
   }
 
   /** At the first use; later the table of addresses is kept true. WSD-INI-1, WSD-INI-2. A provider that fails is left out, and the others go on (WSD-INI-18). */
@@ -130,7 +147,7 @@ export class Switch {
   }
 
   #startProviders(): Services | Reason {
-    const { tcpip, scheduler, required, trace, count } = this.#options;
+    const { tcpip, scheduler, now, required, trace, count } = this.#options;
     const catalog = this.#options.providers();
     if (typeof catalog === 'string') return catalog;
     const carriers: Carrier[] = [];
@@ -175,6 +192,7 @@ export class Switch {
       trace,
       required,
       count,
+      now,
     };
   }
 }

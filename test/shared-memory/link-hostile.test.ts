@@ -138,6 +138,7 @@ test('answers that contradict each other end the connection, and every waiting c
     party.completions.map(({ error }) => error),
     [WSAECONNRESET, WSAECONNRESET],
   );
+  assert.equal(party.reason, 'peer-protocol');
   close(accepted);
   accepted.loop.rest();
   assert.deepEqual([accepted.loop.link.connectionCount, accepted.loop.ends], [0, []]);
@@ -155,6 +156,21 @@ test('answers that contradict each other end the connection, and every waiting c
   refuse(refused);
   refused.loop.rest();
   assert.deepEqual(first.connects, [[WSAECONNREFUSED, 'refused']]);
+});
+
+test('a connection that ends with its link knows whether the peer broke the rules or has gone', () => {
+  for (const [cause, reason] of [
+    ['peer-gone', null],
+    ['closed', null],
+    ['unknown record', 'link-violation'],
+  ] as const) {
+    const one = target();
+    const party = one.connect();
+    one.record(0, ACCEPT_SIZE, RECORD_ACCEPT, 1, 1);
+    one.loop.rest();
+    one.loop.link.end(cause);
+    assert.deepEqual([party.connection.isConnected, party.reason], [false, reason], cause);
+  }
 });
 
 test('WSD-MEM-31 WSD-MEM-12 writes of the peer outside what it may write change nothing and end the connection', () => {

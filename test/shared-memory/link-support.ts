@@ -99,6 +99,7 @@ export function completionsTable(
 export class Party implements ConnectionOwner {
   readonly switchHandle: SwitchHandle = { spi: 'SwitchHandle' };
   readonly rdma = new RdmaRegistrations();
+  reason: string | null = null;
   readonly completions: Completion[] = [];
   readonly connects: (readonly [number, string | null])[] = [];
   readonly connection: Connection;

@@ -35,6 +35,51 @@ export const protocolScenarios: Record<string, () => Promise<void>> = {
     process.exit();
   },
 
+  /** Several requests in one piece of bytes: what a handler leaves to a tick or microtask runs before the next handler. */
+  async httpPipelined() {
+    const server = http.createServer(async (request, response) => {
+      log('server', request.url);
+      process.nextTick(() => log('server', request.url, 'tick'));
+      await null;
+      log('server', request.url, 'microtask');
+      response.end(request.url);
+    });
+    const port = await listen(server);
+    const socket = net.connect(port, '127.0.0.1');
+    socket.write(['/1', '/2', '/3'].map((path) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`).join(''));
+    let answered = '';
+    for await (const chunk of socket) {
+      answered += chunk;
+      if (answered.endsWith('/3')) break;
+    }
+    server.close();
+  },
+
+  /** The same for streams of HTTP/2; and a handler that throws harms nobody but its own stream. */
+  async http2Ticks() {
+    process.on('uncaughtException', (error) => log('server', error.message));
+    const server = http2.createServer();
+    server.on('stream', (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => {
+      const path = headers[':path'];
+      log('server', path);
+      process.nextTick(() => log('server', path, 'tick'));
+      void Promise.resolve().then(() => log('server', path, 'microtask'));
+      stream.respond();
+      if (path === '/3') throw new Error('thrown by a handler');
+      stream.end(path);
+    });
+    const port = await listen(server);
+    const session = http2.connect(`http://localhost:${port}`);
+    await once(session, 'remoteSettings');
+    const streams = ['/1', '/2', '/3'].map((path) => session.request({ ':path': path }).resume());
+    await Promise.all([once(streams[0], 'close'), once(streams[1], 'close')]);
+    streams[2].close(http2.constants.NGHTTP2_CANCEL);
+    await once(streams[2], 'close');
+    log('client', ...streams.map((stream) => stream.rstCode));
+    session.close();
+    server.close();
+  },
+
   async httpUpgrade() {
     const server = http.createServer();
     server.on('upgrade', (_request, socket, head) => {

@@ -173,6 +173,7 @@ export class Stage {
         NODE_V8_COVERAGE: '',
         SOCKETS_DIRECT: '',
         SOCKETS_DIRECT_TRACE: '',
+        SOCKETS_DIRECT_CONNECT_BUDGET: '',
         SOCKETS_DIRECT_DIR: this.rendezvous,
         SOCKETS_DIRECT_REQUIRE: require ? 'shared-memory' : '',
         SOCKETS_DIRECT_TEST_INFO: preload === null ? '' : join(preload, 'index.js'),
@@ -189,11 +190,18 @@ export class Stage {
     chmodSync(this.directory, 0o755);
   }
 
-  /** Names of all files in the rendezvous directory that stand for processes: sockets, and entries of ports. */
+  /** Names of the sockets at which event loops tell their status. */
+  statusSockets(): string[] {
+    const path = join(this.rendezvous, 'status');
+    return statSync(path, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(path);
+  }
+
+  /** Names of all files in the rendezvous directory by which processes find each other: sockets, and entries of ports. */
   leftovers(): string[] {
     const found: string[] = [];
     const walk = (path: string): void => {
       for (const entry of readdirSync(path, { withFileTypes: true })) {
+        if (path === this.rendezvous && entry.name === 'status') continue;
         if (entry.isDirectory()) walk(join(path, entry.name));
         else found.push(join(path, entry.name).slice(this.rendezvous.length + 1));
       }

@@ -178,6 +178,7 @@ export class Host {
       providers: () => this.taps,
       startReason: () => 'no-provider',
       scheduler,
+      now: () => performance.now(),
       portReservation: () => ({ reserve: () => ({ release() {} }), random: () => 0.5 }),
       isForeign: () => false,
       required: false,

@@ -307,7 +307,11 @@ export class Tap implements SanServiceProvider {
           WSPAllocateReceiveMemory: wrap('WSPAllocateReceiveMemory'),
           WSPGetSendBuffer: wrap('WSPGetSendBuffer'),
         } as unknown as ProviderMemoryExtension)
-      : { WSPQueryReason: wrap('WSPQueryReason'), WSPQueryUnconsumed: wrap('WSPQueryUnconsumed') };
+      : {
+          WSPQueryReason: wrap('WSPQueryReason'),
+          WSPQueryUnconsumed: wrap('WSPQueryUnconsumed'),
+          WSPQueryPeerProcess: wrap('WSPQueryPeerProcess'),
+        };
   }
 
   #wrapUpcalls(upcalls: WSPUPCALLTABLEEX): WSPUPCALLTABLEEX {

@@ -148,6 +148,7 @@ export class Side {
       providers: () => (carrier === 'tcpip' ? 'no-provider' : [this.#observed(provider)]),
       startReason: () => 'no-provider',
       scheduler,
+      now: () => performance.now(),
       portReservation: () => ({ reserve: () => ({ release: () => {} }), random: Math.random }),
       isForeign: () => false,
       required: options.required ?? carrier === 'shared-memory',

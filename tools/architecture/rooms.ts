@@ -18,16 +18,31 @@ const tcpip = 'providers/tcpip';
 /** A provider is known to nobody but the composition root, apart from the type of the program's TCP/IP socket. */
 export const rooms: Readonly<Record<Room, RoomRule>> = {
   'index.ts': { imports: ['register', 'net', 'compose.ts', 'switch', 'diagnostics', 'spi'] },
-  cli: { imports: ['index.ts', 'register', 'net', 'compose.ts', 'conformance', 'diagnostics', 'platform', 'spi'] },
+  cli: {
+    imports: [
+      'index.ts',
+      'status',
+      'policy',
+      'register',
+      'net',
+      'compose.ts',
+      'conformance',
+      'diagnostics',
+      'platform',
+      'spi',
+    ],
+  },
   register: { imports: ['net', 'compose.ts', 'platform', 'diagnostics', 'spi'], types: ['switch', tcpip] },
   // The handle that is hooked is the TCP/IP provider's descriptor, so both share what they know of it and of its errors.
   net: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', tcpip] },
   // A Winsock socket *is* the TCP/IP provider's descriptor (WSD-SOC-2), and its accepts and names are that provider's.
   winsock: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', tcpip] },
-  'compose.ts': { imports: ['switch', 'session', 'spi', 'providers/*', 'platform', 'diagnostics'] },
+  'compose.ts': { imports: ['switch', 'session', 'spi', 'providers/*', 'policy', 'status', 'platform', 'diagnostics'] },
   switch: { imports: ['session', 'spi', 'diagnostics'], types: [tcpip] },
   session: { imports: ['spi'] },
   'providers/*': { imports: ['spi', 'platform', 'diagnostics'] },
+  policy: { imports: [] },
+  status: { imports: ['platform', 'diagnostics'] },
   conformance: { imports: ['spi', 'diagnostics'] },
   platform: { imports: ['diagnostics'] },
   diagnostics: { imports: ['spi'] },
@@ -35,7 +50,11 @@ export const rooms: Readonly<Record<Room, RoomRule>> = {
 };
 
 /** Packages from npm, and the rooms that may import them. */
-export const packages: Readonly<Record<string, readonly Room[]>> = { koffi: ['platform'] };
+export const packages: Readonly<Record<string, readonly Room[]>> = {
+  koffi: ['platform'],
+  commander: ['cli'],
+  'cli-table3': ['cli'],
+};
 
 /** Rooms that may touch what Node.js keeps for itself. */
 export const privateRooms: readonly Room[] = ['net', tcpip, 'platform'];

@@ -21,14 +21,18 @@ export function repositoryRoot(): string {
   return folder;
 }
 
-/** All files below `folder` whose name ends in `ending`, sorted, so that reports do not depend on the file system. */
+/** All files of ours below `folder` whose name ends in `ending`, sorted, so that reports do not depend on the file system. */
 export function filesBelow(root: string, folder: string, ending: string): readonly SourceFile[] {
   const top = join(root, folder);
   if (!existsSync(top)) return [];
   return readdirSync(top, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(ending))
+    .filter((entry) => entry.isFile() && entry.name.endsWith(ending) && !isForeign(entry.parentPath))
     .map((entry) => readSource(root, relative(root, join(entry.parentPath, entry.name))))
     .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function isForeign(folder: string): boolean {
+  return folder.split(sep).includes('node_modules');
 }
 
 /** One file of the repository. */

@@ -38,6 +38,8 @@ const initialCapacity = 16;
 export interface ConnectionOwner {
   readonly switchHandle: SwitchHandle;
   readonly rdma: RdmaRegistrations;
+  /** Reason code of the last failure. */
+  reason: string | null;
   /** The connect that was under way has ended: 0, or a Winsock error with a reason code. */
   connectEnded(wsaError: number, reason: string | null): void;
   /** Nobody listens at this peer any more: true if another one is being asked. */
@@ -275,8 +277,9 @@ export class Connection implements LinkConnection {
     }
   }
 
-  linkLost(unconsumed: number): void {
+  linkLost(unconsumed: number, violated: boolean): void {
     this.unconsumed = unconsumed;
+    if (violated) this.#owner.reason = 'link-violation';
     this.#closeSent = true;
     if (this.#state === 'connecting') {
       this.#state = 'torn-down';
@@ -288,7 +291,10 @@ export class Connection implements LinkConnection {
 
   /** The peer broke the rules of this connection; only this one ends (decision 6). */
   violate(): void {
-    if (this.#state === 'connected') this.link.owner.violated();
+    if (this.#state === 'connected') {
+      this.#owner.reason = 'peer-protocol';
+      this.link.owner.violated();
+    }
     this.#sayClose();
     this.#tearDown(WSAECONNRESET);
   }

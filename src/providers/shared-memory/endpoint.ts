@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import net from 'node:net';
 import type { Reason } from '../../diagnostics/reasons.js';
 import { errorCode, type PeerCredentials, type Platform, PlatformError } from '../../platform/index.js';
+import { leaveUnannounced, unannounced } from '../../platform/unannounced.js';
 import { connectUnix } from '../../platform/unix-connect.js';
 import {
   agreeOnArena,
@@ -122,12 +123,15 @@ export class LinkEndpoint {
     if (this.#closed) throw new PlatformError('peer-closing');
     if (this.#server !== null) return;
     root.runInAsyncScope(() => {
-      const server = createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
+      const server = createServer({ pauseOnConnect: true }, (socket) => {
+        leaveUnannounced();
+        this.#accept(socket);
+      });
       server.on('error', ignore);
       try {
         this.#rendezvous.publish((path) => {
           // In a worker of a cluster the primary would otherwise get the path.
-          server.listen({ path, exclusive: true });
+          unannounced(() => server.listen({ path, exclusive: true }));
           if (!server.listening) throw new PlatformError('rendezvous-unavailable', 'listen');
         });
       } catch (error) {

@@ -30,13 +30,16 @@ import {
   WSPRegisterRdmaMemoryGuid,
 } from '../../spi/index.js';
 import { MESSAGE_SIZE_MAX } from './limits.js';
+import type { PeerLink } from './link.js';
 import { DESCRIPTOR_SIZE, ReceiveRegion } from './memory.js';
 import { SharedMemorySocket } from './socket.js';
 
+/** Who is at the other end of a link. */
+type PeerProcess = (link: PeerLink) => number | null;
 type Check = (s: ProviderSocket | InvalidSocket, lpErrno: Out<number>) => SharedMemorySocket | null;
 
 /** A function of ours, `'unsupported'` for an optional extension that we do not have, null for an unknown GUID. */
-export function extensionFunction(guid: string, check: Check): unknown {
+export function extensionFunction(guid: string, check: Check, peerProcess: PeerProcess): unknown {
   switch (guid) {
     case WSPRegisterMemoryGuid:
       return registerMemory(check);
@@ -51,7 +54,7 @@ export function extensionFunction(guid: string, check: Check): unknown {
     case ProviderMemoryGuid:
       return providerMemory(check);
     case ProviderDiagnosticsGuid:
-      return diagnostics;
+      return diagnostics(peerProcess);
     case WSPRdmaReadGuid:
     case WSPMemoryRegistrationCacheCallbackGuid:
       return 'unsupported';
@@ -190,7 +193,11 @@ function providerMemory(check: Check): ProviderMemoryExtension {
   };
 }
 
-const diagnostics: ProviderDiagnosticsExtension = {
+const diagnostics = (peerProcess: PeerProcess): ProviderDiagnosticsExtension => ({
   WSPQueryReason: (s) => (s instanceof SharedMemorySocket ? s.reason : null),
   WSPQueryUnconsumed: (s) => (s instanceof SharedMemorySocket ? (s.connection?.unconsumed ?? 0) : 0),
-};
+  WSPQueryPeerProcess: (s) => {
+    const link = s instanceof SharedMemorySocket ? s.connection?.link : undefined;
+    return link === undefined ? null : peerProcess(link);
+  },
+});

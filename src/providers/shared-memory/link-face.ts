@@ -14,8 +14,8 @@ export interface LinkConnection {
   refused(cause: number): void;
   /** The peer has closed: tear down (WSD-CLS-8). */
   closedByPeer(): void;
-  /** The link is gone. `unconsumed` messages, the last ones sent, were never taken by the peer. */
-  linkLost(unconsumed: number): void;
+  /** The link is gone, `violated` by the peer or not. `unconsumed` messages, the last ones sent, were never taken by it. */
+  linkLost(unconsumed: number, violated: boolean): void;
 }
 
 /** A message that waits for room in the ring. */

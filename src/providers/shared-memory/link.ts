@@ -474,8 +474,9 @@ export class PeerLink implements Pollable {
     };
     this.#producer.forEachUnconsumed(count);
     for (const { id } of this.#spilled) count(id);
+    const violated = cause !== 'peer-gone' && cause !== 'closed';
     for (const table of [this.#mine, this.#peers]) {
-      for (const connection of table.splice(0)) connection?.linkLost(unconsumed.get(connection) ?? 0);
+      for (const connection of table.splice(0)) connection?.linkLost(unconsumed.get(connection) ?? 0, violated);
     }
     this.#spilled = [];
     this.#connections = 0;

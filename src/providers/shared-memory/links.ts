@@ -100,6 +100,17 @@ export class Links implements LinkOwner, Connector {
     return this.#all;
   }
 
+  /** Microseconds for which this loop has polled without finding anything, and for which it could have. */
+  get polling(): { readonly fruitless: number; readonly time: number } {
+    const { idleTime, started } = this.#poller;
+    return { fruitless: idleTime, time: this.#options.now() - started };
+  }
+
+  /** Process id of the link's other end, as the kernel says. */
+  peerProcess(link: PeerLink): number | null {
+    return this.#established.get(link)?.peer.pid ?? null;
+  }
+
   // ---- listening
 
   /** Throws PlatformError if the port cannot be registered. */
@@ -296,7 +307,7 @@ export class Links implements LinkOwner, Connector {
     if (!this.#links.has(peerToken)) this.#links.set(peerToken, link);
     this.#all.add(link);
     this.#adopted.set(established, link);
-    this.#sockets.set(link, socket);
+    this.#established.set(link, established);
     socket.on('data', () => link.rung());
     socket.on('error', () => {});
     socket.on('close', () => link.end('peer-gone'));
@@ -305,7 +316,7 @@ export class Links implements LinkOwner, Connector {
   }
 
   readonly #adopted = new WeakMap<EstablishedLink, PeerLink>();
-  readonly #sockets = new Map<PeerLink, EstablishedLink['socket']>();
+  readonly #established = new Map<PeerLink, EstablishedLink>();
 
   violated(): void {
     this.#options.count('peer-protocol');
@@ -315,8 +326,8 @@ export class Links implements LinkOwner, Connector {
     if (cause !== 'peer-gone' && cause !== 'closed') this.#options.count('link-violation');
     this.#all.delete(link);
     for (const [token, known] of this.#links) if (known === link) this.#links.delete(token);
-    this.#sockets.get(link)?.destroy();
-    this.#sockets.delete(link);
+    this.#established.get(link)?.socket.destroy();
+    this.#established.delete(link);
   }
 
   close(): void {

@@ -48,6 +48,9 @@ const foreignYieldsMax = 4;
 /** Microseconds for which links then sleep at once. One more foreign yield after that is enough. */
 const contendedTime = 10_000;
 
+/** Microseconds of an iteration of the loop that has nothing to do but poll, at most; in a longer one the program ran. */
+const idleIterationMax = 50;
+
 /** Fruitless polling may take this share of the time, on average over `budgetMax` microseconds of it. */
 const budgetShare = 0.25;
 const budgetMax = 20_000;
@@ -63,12 +66,18 @@ export class Poller {
   #budgetTime = 0;
   #contendedUntil = 0;
   #foreignYields = 0;
+  /** When the last turn that found nothing ended. */
+  #idleUntil = 0;
+  /** Microseconds of this clock at which the poller was made, and those spent in turns that found nothing. */
+  readonly started: number;
+  idleTime = 0;
   readonly #turn = (): void => this.#takeTurn();
 
   constructor(options: PollerOptions) {
     this.#now = options.now;
     this.#scheduler = options.scheduler;
     this.#yield = options.yieldProcessor;
+    this.started = options.now();
   }
 
   /** Makes the link take turns, from the next iteration of the loop on. */
@@ -144,7 +153,8 @@ export class Poller {
     } finally {
       if (!finished) this.#scheduler.soon(this.#turn);
     }
-    if (!worked) this.#idle(now);
+    if (worked) this.#idleUntil = 0;
+    else this.#idle(now);
     if (this.#links.length > 0) this.#scheduler.soon(this.#turn);
     else this.#running = false;
   }
@@ -164,6 +174,9 @@ export class Poller {
     if (links.length === 0) return;
     this.#yield();
     const after = this.#now();
+    // The way through the event loop between two such turns is part of polling.
+    this.idleTime += after - (now - this.#idleUntil < idleIterationMax ? this.#idleUntil : now);
+    this.#idleUntil = after;
     if (after - now < foreignYield) {
       this.#foreignYields = 0;
     } else if (++this.#foreignYields >= foreignYieldsMax) {

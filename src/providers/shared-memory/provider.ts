@@ -261,7 +261,11 @@ export class SharedMemoryProvider implements SanServiceProvider {
     WSPIoctl: (s, code, input, _inputSize, output, outputSize, returned, _overlapped, _routine, _thread, lpErrno) => {
       // The socket may be invalid when an extension is asked for (WSD-INI-17).
       if (code === SIO_GET_EXTENSION_FUNCTION_POINTER) {
-        const found = extensionFunction(String(input), (socket, errno) => this.#check(socket, errno));
+        const found = extensionFunction(
+          String(input),
+          (socket, errno) => this.#check(socket, errno),
+          (link) => this.#links?.peerProcess(link) ?? null,
+        );
         if (found === null || found === 'unsupported') {
           lpErrno.value = found === null ? WSAEINVAL : WSAEOPNOTSUPP;
           return SOCKET_ERROR;

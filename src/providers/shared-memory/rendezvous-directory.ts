@@ -1,6 +1,7 @@
-import { closeSync, constants, existsSync, fstatSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errorCode, type Platform, PlatformError } from '../../platform/index.js';
+import { type Platform, PlatformError } from '../../platform/index.js';
+import { makePrivateDirectory } from '../../platform/private-directory.js';
 
 /** What a rendezvous directory has to fit to. */
 export interface DirectoryOwner {
@@ -32,7 +33,7 @@ export class RendezvousDirectory {
     if (!existsSync(dirname(path))) throw new PlatformError('rendezvous-absent', dirname(path));
     const opened: number[] = [];
     const open = (name: string): number => {
-      const descriptor = openChecked(name, owner.uid);
+      const descriptor = makePrivateDirectory(name, owner.uid);
       opened.push(descriptor);
       return descriptor;
     };
@@ -79,26 +80,4 @@ export class RendezvousDirectory {
 
 function below(descriptor: number, name: string): string {
   return `/proc/self/fd/${descriptor}/${name}`;
-}
-
-/** Opens a directory, creating it if need be, and checks what was opened: a name could lead elsewhere a moment later. */
-function openChecked(path: string, uid: number): number {
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    if (errorCode(error) !== 'EEXIST') throw new PlatformError('rendezvous-unavailable', `mkdir: ${errorCode(error)}`);
-  }
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  } catch (error) {
-    const code = errorCode(error);
-    const exhausted = code === 'EMFILE' || code === 'ENFILE';
-    throw new PlatformError(exhausted ? 'resources-exhausted' : 'rendezvous-unsafe', `open: ${code}`);
-  }
-  const status = fstatSync(descriptor);
-  const fault = status.uid !== uid ? `owned by uid ${status.uid}` : (status.mode & 0o077) !== 0 ? 'open to others' : '';
-  if (fault === '') return descriptor;
-  closeSync(descriptor);
-  throw new PlatformError('rendezvous-unsafe', `${path}: ${fault}`);
 }

@@ -10,8 +10,8 @@ import {
   symlinkSync,
   unlinkSync,
 } from 'node:fs';
-import { isAbsolute } from 'node:path';
 import { errorCode, type Platform, PlatformError } from '../../platform/index.js';
+import { rendezvousPaths } from '../../platform/private-directory.js';
 import { RendezvousDirectory } from './rendezvous-directory.js';
 
 export interface RendezvousOptions {
@@ -73,7 +73,7 @@ export class Rendezvous {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').slice(0, 8);
     const partition = `v1-${options.platform.networkNamespaceCookie()}-${boot}`;
     let failure = new PlatformError('rendezvous-absent');
-    for (const path of candidates(options.environment, uid)) {
+    for (const path of rendezvousPaths(options.environment, uid)) {
       try {
         this.#directories.push(new RendezvousDirectory(path, { platform: options.platform, uid, partition }));
       } catch (error) {
@@ -273,19 +273,6 @@ export class Rendezvous {
     }
     return removed;
   }
-}
-
-/** Directories in the order in which they are tried. By existence before by environment, which differs between services and logins. */
-function candidates(environment: RendezvousOptions['environment'], uid: number): string[] {
-  const { SOCKETS_DIRECT_DIR: given, XDG_RUNTIME_DIR: runtime } = environment;
-  if (given !== undefined && given !== '') {
-    if (!isAbsolute(given)) throw new PlatformError('rendezvous-unavailable', `${given} is not an absolute path`);
-    return [given];
-  }
-  const login = `/run/user/${uid}`;
-  const paths = [`${login}/sockets-direct`];
-  if (runtime !== undefined && isAbsolute(runtime) && runtime !== login) paths.push(`${runtime}/sockets-direct`);
-  return [...paths, `/tmp/sockets-direct-${uid}`];
 }
 
 /** Names in a folder that match, at most `limit`; none if the folder is not there. */

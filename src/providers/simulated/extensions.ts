@@ -194,5 +194,6 @@ function providerMemory(host: ExtensionHost): ProviderMemoryExtension {
 
 const diagnostics: ProviderDiagnosticsExtension = {
   WSPQueryReason: (s) => (s instanceof SimulatedSocket ? s.reason : null),
+  WSPQueryPeerProcess: () => null,
   WSPQueryUnconsumed: (s) => (s instanceof SimulatedSocket ? (s.connection?.unconsumed ?? 0) : 0),
 };
