@@ -9,14 +9,16 @@ import { type Libc, loadLibc } from './libc.js';
 import { sharedMemory } from './memory.js';
 import { type ReadableWait, waitReadable } from './poll.js';
 import { reservePort } from './port-lock.js';
+import { type StreamSockets, streamSockets } from './stream-socket.js';
 import { type ListenerState, type PeerCredentials, type Received, unixSockets } from './unix-socket.js';
 
 export { descriptorOf } from './descriptor.js';
 export { errorCode, PlatformError } from './error.js';
 export type { ReadableWait } from './poll.js';
+export type { StreamSockets } from './stream-socket.js';
 export type { ListenerState, PeerCredentials, Received } from './unix-socket.js';
 
-export interface Platform {
+export interface Platform extends StreamSockets {
   /**
    * Memory of `size` bytes, a multiple of 4096, zeroed, reserved, and sealed so that it can never change its size.
    * Returns its descriptor, which the caller closes. Throws PlatformError `memory-unavailable`.
@@ -96,6 +98,7 @@ function createPlatform(): Platform {
   const platform: Platform = {
     ...sharedMemory(libc),
     ...unixSockets(libc),
+    ...streamSockets(libc),
     schedYield: libc.schedYield,
     closeDescriptor: (descriptor) => {
       libc.close(descriptor);

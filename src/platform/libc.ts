@@ -15,6 +15,7 @@ export interface Libc {
   flock: (descriptor: number, operation: number) => number;
   ftruncate: (descriptor: number, length: number) => number;
   getsockopt: (descriptor: number, level: number, name: number, value: Pointer, length: Pointer) => number;
+  ioctl: (descriptor: number, request: number, argument: Pointer) => number;
   memfdCreate: (name: string, flags: number) => number;
   mmap: (
     at: Pointer,
@@ -26,10 +27,12 @@ export interface Libc {
   ) => number | bigint;
   munmap: (address: bigint, length: number) => number;
   poll: (descriptors: Pointer, count: number, milliseconds: number) => number;
+  recv: (descriptor: number, into: Pointer, length: number, flags: number) => number;
   recvmsg: (descriptor: number, header: bigint, flags: number) => number;
   schedYield: () => void;
-  send: (descriptor: number, data: bigint, length: number, flags: number) => number;
+  send: (descriptor: number, data: Pointer, length: number, flags: number) => number;
   sendmsg: (descriptor: number, header: bigint, flags: number) => number;
+  setsockopt: (descriptor: number, level: number, name: number, value: Pointer, length: number) => number;
   socket: (family: number, type: number, protocol: number) => number;
 
   /** Name of the error that the last failed call left, for example `EAGAIN`. To be asked before anything else is called. */
@@ -72,14 +75,17 @@ export function loadLibc(): Libc {
     flock: library.func('int flock(int, int)'),
     ftruncate: library.func('int ftruncate(int, int64_t)'),
     getsockopt: library.func('int getsockopt(int, int, int, void *, void *)'),
+    ioctl: library.func('int ioctl(int, uint64_t, void *)'),
     memfdCreate: library.func('int memfd_create(const char *, uint32_t)'),
     mmap: library.func('uint64_t mmap(void *, size_t, int, int, int, int64_t)'),
     munmap: library.func('int munmap(void *, size_t)'),
     poll: library.func('int poll(void *, uint64_t, int)'),
+    recv: library.func('int64_t recv(int, void *, size_t, int)'),
     recvmsg: library.func('int64_t recvmsg(int, void *, int)'),
     schedYield: library.func('int sched_yield()'),
     send: library.func('int64_t send(int, const void *, size_t, int)'),
     sendmsg: library.func('int64_t sendmsg(int, const void *, int)'),
+    setsockopt: library.func('int setsockopt(int, int, int, const void *, uint32_t)'),
     socket: library.func('int socket(int, int, int)'),
     errorName: () => {
       const number = koffi.errno();

@@ -26,6 +26,8 @@ export interface SessionOwner {
   /** The session is agreed: the initiator has the reply, or the acceptor has sent it (WSD-NEG-5). */
   onNegotiated(): void;
   onData(chunk: Buffer): void;
+  /** Data whose last byte is urgent (WSD-OOB-7); it stands in the stream where the peer sent it. */
+  onUrgent(chunk: Buffer): void;
   /** The peer has finished sending and everything has been delivered. */
   onEnd(): void;
   /** The connection was lost and everything that arrived has been delivered. */

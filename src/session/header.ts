@@ -20,6 +20,8 @@ export const TYPE_FINISH = 4;
 
 /** Flag of a finish: the program has closed its socket and takes nothing any more, as against having ended its sending. */
 export const FLAG_CLOSED = 1 << 8;
+/** Flag of data whose last byte is urgent (WSD-OOB-2). */
+export const FLAG_URGENT = 1 << 15;
 
 /** Highest number of credits that one header can return. */
 export const CREDITS_MAX = 0xffff;

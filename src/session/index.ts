@@ -3,3 +3,4 @@ export * from './face.js';
 export * from './header.js';
 export * from './negotiation.js';
 export * from './session.js';
+export { URGENT_MAX } from './urgent.js';

@@ -3,7 +3,15 @@
 import type { WSABUF } from '../spi/index.js';
 import type { Credits } from './credits.js';
 import type { SessionWire } from './face.js';
-import { FLAG_CLOSED, HEADER_SIZE, TYPE_DATA, TYPE_FINISH, TYPE_NEGOTIATE, writeHeader } from './header.js';
+import {
+  FLAG_CLOSED,
+  FLAG_URGENT,
+  HEADER_SIZE,
+  TYPE_DATA,
+  TYPE_FINISH,
+  TYPE_NEGOTIATE,
+  writeHeader,
+} from './header.js';
 import { NEGOTIATION_SIZE, type SessionOffer, writeNegotiation } from './negotiation.js';
 
 export class MessageWriter {
@@ -33,6 +41,21 @@ export class MessageWriter {
     if (this.begin(type, 0) !== null) this.#wire.send(HEADER_SIZE);
   }
 
+  /** Sends all chunks as one message of up to `max` bytes. Returns its length, or 0 if they do not fit or it is lost. */
+  gathered(chunks: readonly Uint8Array[], max: number): number {
+    let length = 0;
+    for (let i = 0; i < chunks.length; i++) length += chunks[i].length;
+    const buffer = length === 0 || length > max ? null : this.begin(TYPE_DATA, length);
+    if (buffer === null) return 0;
+    let at = buffer.offset + HEADER_SIZE;
+    for (let i = 0; i < chunks.length; i++) {
+      buffer.buf.bytes.set(chunks[i], at);
+      at += chunks[i].length;
+    }
+    this.#wire.send(HEADER_SIZE + length);
+    return length;
+  }
+
   /** `taken`: sequence number of the last message that a closed program has taken; null if it has only ended its sending. */
   finish(taken: number | null): void {
     const buffer = this.begin(TYPE_FINISH, 0);
@@ -54,6 +77,11 @@ export class MessageWriter {
     if (buffer === null) return;
     writeNegotiation(buffer.buf.words, buffer.offset + HEADER_SIZE, offer);
     this.#wire.send(HEADER_SIZE + NEGOTIATION_SIZE);
+  }
+
+  /** Marks the last byte of the message in `buffer`. */
+  markUrgent(buffer: WSABUF): void {
+    buffer.buf.words[buffer.offset >> 2] |= FLAG_URGENT;
   }
 
   /** True if the peer, having taken messages up to `sequence`, has not taken all data. */

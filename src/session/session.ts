@@ -14,6 +14,7 @@ import { MessageWriter } from './message-writer.js';
 import { readNegotiation } from './negotiation.js';
 import { ReceivedStore } from './received-store.js';
 import { type Done, SendQueue } from './send-queue.js';
+import { UrgentMarks } from './urgent.js';
 
 /** A write of at most this many bytes is gathered rather than made to wait. */
 const gatherWriteMax = 4096;
@@ -35,6 +36,7 @@ export class Session {
   /** The program must not be called any more. */
   #silent = false;
   readonly #store = new ReceivedStore();
+  readonly #urgent = new UrgentMarks();
   #reading = false;
   #negotiated = false;
   #shutdownDone: Done | null = null;
@@ -119,7 +121,9 @@ export class Session {
   writev(chunks: readonly Uint8Array[], done: Done): boolean {
     if (chunks.length === 1) return this.write(chunks[0], done);
     if (!this.#writable(done)) return false;
-    if (this.#queue.isEmpty && this.#credits.forData && this.#sendGathered(chunks)) return true;
+    const sent = this.#queue.isEmpty && this.#credits.forData ? this.#writer.gathered(chunks, this.#payloadMax) : 0;
+    this.bytesSent += sent;
+    if (sent > 0) return true;
     let pushed = false;
     for (const chunk of chunks) {
       if (chunk.length === 0) continue;
@@ -138,20 +142,13 @@ export class Session {
     return false;
   }
 
-  /** Sends all chunks as one message; false, and nothing is sent, if they do not fit. */
-  #sendGathered(chunks: readonly Uint8Array[]): boolean {
-    let length = 0;
-    for (let i = 0; i < chunks.length; i++) length += chunks[i].length;
-    if (length === 0 || length > this.#payloadMax) return length === 0;
-    const buffer = this.#writer.begin(TYPE_DATA, length);
-    if (buffer === null) return false;
-    let at = buffer.offset + HEADER_SIZE;
-    for (let i = 0; i < chunks.length; i++) {
-      buffer.buf.bytes.set(chunks[i], at);
-      at += chunks[i].length;
-    }
-    this.#wire.send(HEADER_SIZE + length);
-    this.bytesSent += length;
+  /** Writes at most URGENT_MAX bytes, of which the last is urgent; they keep their place in the stream. */
+  writeUrgent(chunk: Uint8Array, done: Done): boolean {
+    if (!this.#writable(done)) return false;
+    this.#urgent.set(this.bytesSent + this.#queue.bytes + chunk.length);
+    if (!this.#queue.isEmpty) return this.#writeLater(chunk, 0, done);
+    this.#queue.append(chunk, this.#payloadMax);
+    this.#flush();
     return true;
   }
 
@@ -212,13 +209,14 @@ export class Session {
     try {
       const queue = this.#queue;
       while (!queue.isEmpty && this.#credits.forData && !this.#dead) {
-        const size = Math.min(queue.bytes, this.#payloadMax);
+        const size = this.#urgent.limit(this.bytesSent, Math.min(queue.bytes, this.#payloadMax));
         if (size > 0) {
           const buffer = this.#writer.begin(TYPE_DATA, size);
           if (buffer === null) return;
           queue.moveTo(buffer.buf.bytes, buffer.offset + HEADER_SIZE, size, this.#completed);
-          this.#wire.send(HEADER_SIZE + size);
           this.bytesSent += size;
+          if (this.#urgent.isAt(this.bytesSent)) this.#writer.markUrgent(buffer);
+          this.#wire.send(HEADER_SIZE + size);
         }
         if (queue.bytes === 0 && !queue.isEmpty) for (const done of queue.clear()) this.#completed.push(done);
         this.#complete(0);
@@ -264,13 +262,13 @@ export class Session {
     const credits = word0 >>> 16;
     if (credits !== 0 && !this.#credits.give(credits)) return this.#violate('credits');
     const type = word0 & 0xff;
-    if (type === TYPE_DATA) this.#receiveData(buffer, payload);
+    if (type === TYPE_DATA) this.#receiveData(buffer, payload, word0);
     else if (type === TYPE_CREDIT || type === TYPE_FINISH) this.#receiveControl(type, buffer, payload);
     else if (type === TYPE_NEGOTIATE) this.#receiveNegotiation(buffer, payload);
     else this.#violate('message type');
   }
 
-  #receiveData(buffer: WSABUF, length: number): void {
+  #receiveData(buffer: WSABUF, length: number, word0: number): void {
     if (!this.#negotiated || this.#finishReceived || length === 0) return this.#violate('data out of place');
     if (this.#closing) {
       // TCP answers data for a closed socket with a reset.
@@ -292,10 +290,11 @@ export class Session {
     }
     this.#wire.repost(buffer);
     this.bytesReceived += length;
+    this.#urgent.arrive(chunk, word0);
     if (this.#reading && this.#store.isEmpty) {
       this.#credits.oweData();
       this.#returnCredits();
-      this.#owner.onData(chunk);
+      this.#urgent.give(chunk, this.#owner);
     } else {
       this.#credits.hold();
       this.#store.push(chunk);
@@ -385,7 +384,7 @@ export class Session {
       budget -= chunk.length;
       this.#credits.release();
       this.#returnCredits();
-      this.#owner.onData(chunk);
+      this.#urgent.give(chunk, this.#owner);
     }
   }
 

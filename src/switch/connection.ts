@@ -143,6 +143,10 @@ export class Connection
     return this.#session.writev(chunks, done);
   }
 
+  writeUrgent(chunk: Uint8Array, done: (wsaError: number) => void): boolean {
+    return this.#session.writeUrgent(chunk, done);
+  }
+
   shutdown(done: (wsaError: number) => void): void {
     // The end and its completion belong to one turn, and a later one, as in libuv: a peer in this very loop must not have the
     // end before `done` has been called.
@@ -356,6 +360,12 @@ export class Connection
     }
     if (this.#deferred !== null) this.#runDeferred();
     this.events?.onData(chunk);
+  }
+
+  onUrgent(chunk: Buffer): void {
+    const { events } = this;
+    if (events?.onUrgent !== undefined) events.onUrgent(chunk);
+    else if (chunk.length > 1) this.onData(chunk.subarray(0, -1));
   }
 
   onEnd(): void {

@@ -19,6 +19,11 @@ export type Exclusion = (role: 'connect' | 'listen', address: SOCKADDR) => Reaso
 export interface ConnectionEvents {
   /** Bytes for the program, at most 64 KiB. The buffer belongs to the receiver and is never written again. */
   onData(chunk: Buffer): void;
+  /**
+   * Bytes of which the last is urgent. Without this function the urgent byte is dropped and the rest are data like any
+   * other, which is what a kernel does for sockets that do not ask for urgent data.
+   */
+  onUrgent?(chunk: Buffer): void;
   /** The peer has finished sending, and everything it sent has been delivered. */
   onEnd(): void;
   /**
@@ -53,6 +58,8 @@ export interface SanConnection {
   write(chunk: Uint8Array, done: (wsaError: number) => void): boolean;
   /** Same for several chunks, in order, as one write. */
   writev(chunks: readonly Uint8Array[], done: (wsaError: number) => void): boolean;
+  /** Same for at most URGENT_MAX (4096) bytes of which the last is urgent. They keep their place in the stream. */
+  writeUrgent(chunk: Uint8Array, done: (wsaError: number) => void): boolean;
   /** Ends the sending direction after everything written so far. `done` follows in a later turn. */
   shutdown(done: (wsaError: number) => void): void;
   /** Starts delivery. A new connection does not deliver. */

@@ -2,8 +2,8 @@
 
 import { type SOCKADDR, WSA_OPERATION_ABORTED, WSAEFAULT, WSAEINVAL } from '../spi/index.js';
 import { WSAError } from './error.js';
-import { AcceptCall, type Accepted } from './listener.js';
-import type { Waiting } from './pending.js';
+import { AcceptCall, type Accepted, type Listener } from './listener.js';
+import { checkSignal, promiseOf, type Waiting } from './pending.js';
 import { addressSize, readAddress, writeAddress } from './sockaddr.js';
 import type { SocketRecord } from './socket.js';
 
@@ -39,16 +39,28 @@ function check({ bytes, receiveLength, localLength, remoteLength }: AcceptExBuff
 }
 
 /** Bytes received. */
-export async function acceptEx(
+export function acceptEx(
   listening: SocketRecord,
   accepting: SocketRecord,
   buffer: AcceptExBuffer,
   { signal, idleLimit = defaultIdleLimit }: AcceptExOptions,
 ): Promise<number> {
+  checkSignal(syscall, signal);
   const listener = listening.listening(syscall);
   if (!accepting.unused || accepting.family !== listening.family) throw new WSAError(WSAEINVAL, syscall);
   if (!(idleLimit > 0 && idleLimit <= idleLimitMax)) throw new WSAError(WSAEINVAL, syscall);
   check(buffer, listening.family);
+  return acceptInto(listening, listener, accepting, buffer, signal, idleLimit);
+}
+
+async function acceptInto(
+  listening: SocketRecord,
+  listener: Listener,
+  accepting: SocketRecord,
+  buffer: AcceptExBuffer,
+  signal: AbortSignal | undefined,
+  idleLimit: number,
+): Promise<number> {
   const closed = new AbortController();
   const cancelled = signal === undefined ? closed.signal : AbortSignal.any([signal, closed.signal]);
   accepting.onclosed = () => closed.abort();
@@ -89,7 +101,7 @@ async function receive(
   const stopTimer = listening.host.scheduler.later(() => idle.abort(), idleLimit);
   try {
     const first = bytes.subarray(0, receiveLength);
-    return await transfer.recv(syscall, first, false, AbortSignal.any([cancelled, idle.signal]));
+    return await promiseOf(transfer.recv(syscall, [first], 0, false, AbortSignal.any([cancelled, idle.signal])));
   } catch (error) {
     // WSD-ACC-28: the accepting SAN socket is closed.
     transfer.reset();

@@ -18,6 +18,7 @@ export class Connecting implements ConnectHandler {
   readonly #host: Host;
   readonly #descriptor: TcpipDescriptor;
   readonly #san: SwitchSocket;
+  readonly #syscall: string;
   readonly #remote: SOCKADDR;
   readonly #nonBlocking: boolean;
   readonly #pending: Pending<void>;
@@ -27,19 +28,21 @@ export class Connecting implements ConnectHandler {
     host: Host,
     descriptor: TcpipDescriptor,
     san: SwitchSocket,
+    syscall: string,
     remote: SOCKADDR,
     nonBlocking: boolean,
     signal: AbortSignal | undefined,
     settle: (outcome: ConnectOutcome) => void,
   ) {
-    checkSignal('connect', signal);
+    checkSignal(syscall, signal);
     this.#host = host;
     this.#descriptor = descriptor;
     this.#san = san;
+    this.#syscall = syscall;
     this.#remote = remote;
     this.#nonBlocking = nonBlocking;
     this.#settle = settle;
-    this.#pending = new Pending<void>('connect', nonBlocking ? undefined : signal, () => this.#cancel());
+    this.#pending = new Pending<void>(syscall, nonBlocking ? undefined : signal, () => this.#cancel());
     // Of a nonblocking connect nobody is told here: the socket keeps its outcome.
     if (nonBlocking) this.#pending.promise.catch(() => {});
   }
@@ -48,7 +51,7 @@ export class Connecting implements ConnectHandler {
     this.#host.tcpip.expectConnect(this.#descriptor, (wsaError) => this.#tcpCompleted(wsaError));
     this.#san.connect(this.#remote, this);
     if (!this.#nonBlocking) return this.#pending.promise;
-    return Promise.reject(new WSAError(WSAEWOULDBLOCK, 'connect'));
+    return Promise.reject(new WSAError(WSAEWOULDBLOCK, this.#syscall));
   }
 
   connected(connection: SanConnection): void {

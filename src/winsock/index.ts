@@ -11,18 +11,26 @@ export * from '../spi/constants.js';
 export * from '../spi/errors.js';
 export type {
   ConditionFunction,
+  QOS,
   SOCKADDR,
   SOCKET_ADDRESS,
   SOCKET_ADDRESS_LIST,
+  WSANETWORKEVENTS,
   WSAPROTOCOL_INFO,
 } from '../spi/index.js';
 export type { AcceptExOptions } from './accept-ex.js';
 export * from './calls.js';
 export * from './constants.js';
+export type { WSABUF } from './data-calls.js';
 export { WSAError } from './error.js';
+export { WSAEVENT } from './event.js';
+export type { tcp_keepalive } from './ioctls.js';
 export type { OptionAnswer, OptionValue } from './options.js';
+export { type CompletionRoutine, type OverlappedResult, WSAOVERLAPPED } from './overlapped.js';
 export type { Waiting } from './pending.js';
+export type { fd_set, TIMEVAL, WSAPOLLFD } from './select.js';
 export type { LINGER, SOCKET } from './socket.js';
 export type { WSADATA } from './startup.js';
+export type { HANDLE, TRANSMIT_FILE_BUFFERS } from './transmit-file.js';
 
 export const { WSAStartup, WSACleanup, WSASocket, socket } = createFace(winsockServices);

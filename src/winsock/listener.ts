@@ -41,6 +41,8 @@ export class AcceptCall {
   readonly condition: ConditionFunction | null;
   readonly callbackData: unknown;
   cancelled = false;
+  /** Its condition has said CF_DEFER. */
+  hasDeferred = false;
 
   constructor(
     syscall: string,
@@ -70,6 +72,7 @@ export class AcceptCall {
     if (pending.settled) return CF_REJECT;
     if (verdict === CF_ACCEPT) return CF_ACCEPT;
     if (verdict === CF_DEFER) {
+      this.hasDeferred = true;
       pending.reject(WSATRY_AGAIN);
       return CF_DEFER;
     }
@@ -91,6 +94,8 @@ function keyOf({ address, port }: SOCKADDR): string {
 export class Listener implements AcceptHandler {
   /** The program is being asked, so it must not accept or close here (WSAEINPROGRESS). */
   asking = false;
+  /** Called when an accept may get a connection. */
+  onacceptable: (() => void) | null = null;
   readonly #host: Host;
   readonly #tcpip: TcpipDescriptor;
   readonly #san: SwitchSocket;
@@ -128,6 +133,7 @@ export class Listener implements AcceptHandler {
     queue.onarrival = ({ socket }) => {
       this.#since.set(socket, this.#host.now());
       this.#dispatch();
+      if (this.isAcceptable) this.onacceptable?.();
     };
     return 0;
   }
@@ -149,12 +155,19 @@ export class Listener implements AcceptHandler {
         this.#deferredCaller = key;
         // Another accept may wait, and is asked next; not in this call stack, which is WSPAccept's.
         this.#host.scheduler.next(() => this.#askDeferred());
+      } else {
+        this.onacceptable?.();
       }
       return verdict;
     }
     if (key === this.#deferredCaller) this.#deferredCaller = null;
     if (verdict === CF_ACCEPT) this.#negotiating.set(key, call === undefined || call.condition === null ? null : call);
     return verdict;
+  }
+
+  /** A connection waits, or a request on which the next accept decides. */
+  get isAcceptable(): boolean {
+    return !this.#closed && (this.#deferred || this.#tcpip.queue?.first != null);
   }
 
   get #isFull(): boolean {
@@ -256,7 +269,7 @@ export class Listener implements AcceptHandler {
     this.#sanArrivals.delete(descriptor);
     return {
       descriptor,
-      stream: san?.connection ?? new TcpStream(this.#host.tcpip, descriptor),
+      stream: san?.connection ?? new TcpStream(this.#host, descriptor),
       since: this.#since.get(descriptor) ?? this.#host.now(),
     };
   }

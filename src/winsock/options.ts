@@ -1,128 +1,191 @@
-/** Socket options and controls. Only those that accepting, connecting and closing need; others are WSAENOPROTOOPT. */
+/**
+ * Socket options. Almost all are the switch's or TCP/IP's (WSD-OPT-1); the two that can be a provider's, SO_DEBUG and
+ * SO_GROUP_PRIORITY, are remembered by the switch for the companions it makes (WSD-SOC-17).
+ */
 
 import {
   IPPROTO_TCP,
   type Out,
-  SIO_ADDRESS_LIST_QUERY,
+  SO_DEBUG,
   SO_ERROR,
+  SO_GROUP_ID,
+  SO_GROUP_PRIORITY,
   SO_KEEPALIVE,
   SO_LINGER,
+  SO_OOBINLINE,
+  SO_RCVBUF,
+  SO_REUSEADDR,
+  SO_SNDBUF,
   SO_TYPE,
   SOCK_STREAM,
-  type SOCKET_ADDRESS_LIST,
   SOL_SOCKET,
   TCP_NODELAY,
   WSAEFAULT,
   WSAEINVAL,
   WSAENOPROTOOPT,
-  WSAEOPNOTSUPP,
   type WSAPROTOCOL_INFO,
 } from '../spi/index.js';
 import {
-  FIONBIO,
-  FIONREAD,
   NOT_CONNECTED,
   SO_ACCEPTCONN,
   SO_CONDITIONAL_ACCEPT,
   SO_CONNECT_TIME,
   SO_DONTLINGER,
+  SO_EXCLUSIVEADDRUSE,
   SO_PROTOCOL_INFO,
+  SO_RCVTIMEO,
+  SO_SNDTIMEO,
   SO_UPDATE_ACCEPT_CONTEXT,
+  SO_UPDATE_CONNECT_CONTEXT,
+  TCP_KEEPCNT,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
 } from './constants.js';
 import { WSAError } from './error.js';
+import { sendBufferDefault } from './sending.js';
 import type { LINGER, SocketRecord } from './socket.js';
+import { receiveBufferDefault } from './transfer.js';
 
 export type OptionValue = number | boolean | LINGER;
+/** What `getOption` can answer. */
+export type OptionAnswer = number | LINGER | WSAPROTOCOL_INFO;
 
-function flag(value: OptionValue, syscall: string): number {
+interface Option {
+  get?(record: SocketRecord): OptionAnswer;
+  set?(record: SocketRecord, value: OptionValue): void;
+}
+
+const syscall = 'setsockopt';
+const integerMax = 0x7fffffff;
+
+function flag(value: OptionValue): number {
   if (typeof value === 'boolean' || typeof value === 'number') return Number(value) === 0 ? 0 : 1;
   throw new WSAError(WSAEFAULT, syscall);
 }
 
-export function setOption(record: SocketRecord, level: number, name: number, value: OptionValue): void {
-  const syscall = 'setsockopt';
-  if ((level === IPPROTO_TCP && name === TCP_NODELAY) || (level === SOL_SOCKET && name === SO_KEEPALIVE)) {
-    const option = { level, name, value: flag(value, syscall) };
-    record.options.set(`${level} ${name}`, option);
-    // A companion that is made later gets it too (WSD-SOC-17).
-    record.san?.setOption(level, name, option.value);
-    record.applyOption(option);
-  } else if (level === SOL_SOCKET && name === SO_CONDITIONAL_ACCEPT) {
-    if (record.listener !== null) throw new WSAError(WSAEINVAL, syscall);
-    record.conditional = flag(value, syscall) === 1;
-  } else if (level === SOL_SOCKET && name === SO_LINGER) {
-    record.lingering = linger(value);
-  } else if (level === SOL_SOCKET && name === SO_DONTLINGER) {
-    record.lingering = { l_onoff: flag(value, syscall) === 0, l_linger: record.lingering.l_linger };
-  } else if (level !== SOL_SOCKET || name !== SO_UPDATE_ACCEPT_CONTEXT) {
-    throw new WSAError(WSAENOPROTOOPT, syscall);
-  }
+function integer(value: OptionValue): number {
+  if (typeof value !== 'number') throw new WSAError(WSAEFAULT, syscall);
+  if (!Number.isInteger(value) || value < 0 || value > integerMax) throw new WSAError(WSAEINVAL, syscall);
+  return value;
 }
 
-function linger(value: OptionValue): LINGER {
-  if (typeof value !== 'object' || value === null) throw new WSAError(WSAEFAULT, 'setsockopt');
+function positive(value: OptionValue): number {
+  const number = integer(value);
+  if (number === 0) throw new WSAError(WSAEINVAL, syscall);
+  return number;
+}
+
+/** A number that the record keeps, and that takes effect wherever it means something. */
+function kept(level: number, name: number, initial: number, check: (value: OptionValue) => number): Option {
+  return {
+    get: (record) => record.option(level, name) ?? initial,
+    set: (record, value) => record.setOption({ level, name, value: check(value) }),
+  };
+}
+
+/** One that nobody below can change (WSD-OPT-8). */
+function ofTcpip(name: number): Option {
+  return {
+    get: (record) => {
+      const out: Out<number> = { value: 0 };
+      const errno: Out<number> = { value: 0 };
+      if (record.host.tcpip.WSPGetSockOpt(record.descriptor, SOL_SOCKET, name, out, errno) === 0) return out.value;
+      throw new WSAError(errno.value, 'getsockopt');
+    },
+  };
+}
+
+/** SO_REUSEADDR and its opposite: what one is set to, the other cannot be. */
+function addressUse(name: number, opposite: number): Option {
+  const option = kept(SOL_SOCKET, name, 0, flag);
+  return {
+    ...option,
+    set: (record, value) => {
+      if (flag(value) === 1 && record.option(SOL_SOCKET, opposite) === 1) throw new WSAError(WSAEINVAL, syscall);
+      if (record.local !== null) throw new WSAError(WSAEINVAL, syscall);
+      option.set?.(record, value);
+    },
+  };
+}
+
+const nothing: Option = { set: () => {} };
+
+const socketOptions: ReadonlyMap<number, Option> = new Map<number, Option>([
+  [SO_DEBUG, kept(SOL_SOCKET, SO_DEBUG, 0, flag)],
+  [SO_GROUP_ID, ofTcpip(SO_GROUP_ID)],
+  [SO_GROUP_PRIORITY, { ...kept(SOL_SOCKET, SO_GROUP_PRIORITY, 0, integer), ...ofTcpip(SO_GROUP_PRIORITY) }],
+  [SO_KEEPALIVE, kept(SOL_SOCKET, SO_KEEPALIVE, 0, flag)],
+  [SO_OOBINLINE, kept(SOL_SOCKET, SO_OOBINLINE, 0, flag)],
+  [SO_SNDBUF, kept(SOL_SOCKET, SO_SNDBUF, sendBufferDefault, integer)],
+  [SO_RCVBUF, kept(SOL_SOCKET, SO_RCVBUF, receiveBufferDefault, integer)],
+  [SO_SNDTIMEO, kept(SOL_SOCKET, SO_SNDTIMEO, 0, integer)],
+  [SO_RCVTIMEO, kept(SOL_SOCKET, SO_RCVTIMEO, 0, integer)],
+  [SO_REUSEADDR, addressUse(SO_REUSEADDR, SO_EXCLUSIVEADDRUSE)],
+  [SO_EXCLUSIVEADDRUSE, addressUse(SO_EXCLUSIVEADDRUSE, SO_REUSEADDR)],
+  [SO_TYPE, { get: () => SOCK_STREAM }],
+  [SO_ACCEPTCONN, { get: ({ listener }) => Number(listener !== null) }],
+  // Reading it clears it.
+  [SO_ERROR, { get: (record) => record.takeError() }],
+  [SO_LINGER, { get: ({ lingering }) => lingering, set: setLinger }],
+  [
+    SO_DONTLINGER,
+    {
+      get: ({ lingering }) => Number(!lingering.l_onoff),
+      set: (record, value) => {
+        record.lingering = { l_onoff: flag(value) === 0, l_linger: record.lingering.l_linger };
+      },
+    },
+  ],
+  [
+    SO_CONDITIONAL_ACCEPT,
+    {
+      get: ({ conditional }) => Number(conditional),
+      set: (record, value) => {
+        if (record.listener !== null) throw new WSAError(WSAEINVAL, syscall);
+        record.conditional = flag(value) === 1;
+      },
+    },
+  ],
+  [
+    SO_CONNECT_TIME,
+    {
+      get: ({ connectedAt, host }) =>
+        connectedAt === null ? NOT_CONNECTED : Math.floor((host.now() - connectedAt) / 1000),
+    },
+  ],
+  // All providers look like TCP/IP (WSD-COMP-2).
+  [SO_PROTOCOL_INFO, { get: ({ host, family }) => ({ ...host.tcpip.protocolInfo, iAddressFamily: family }) }],
+  [SO_UPDATE_ACCEPT_CONTEXT, nothing],
+  [SO_UPDATE_CONNECT_CONTEXT, nothing],
+]);
+
+const tcpOptions: ReadonlyMap<number, Option> = new Map<number, Option>([
+  [TCP_NODELAY, kept(IPPROTO_TCP, TCP_NODELAY, 0, flag)],
+  [TCP_KEEPIDLE, kept(IPPROTO_TCP, TCP_KEEPIDLE, 7200, positive)],
+  [TCP_KEEPINTVL, kept(IPPROTO_TCP, TCP_KEEPINTVL, 1, positive)],
+  [TCP_KEEPCNT, kept(IPPROTO_TCP, TCP_KEEPCNT, 10, positive)],
+]);
+
+const levels: ReadonlyMap<number, ReadonlyMap<number, Option>> = new Map([
+  [SOL_SOCKET, socketOptions],
+  [IPPROTO_TCP, tcpOptions],
+]);
+
+function setLinger(record: SocketRecord, value: OptionValue): void {
+  if (typeof value !== 'object' || value === null) throw new WSAError(WSAEFAULT, syscall);
   const { l_onoff, l_linger } = value;
-  if (!Number.isInteger(l_linger) || l_linger < 0 || l_linger > 0xffff) throw new WSAError(WSAEINVAL, 'setsockopt');
-  return { l_onoff: Boolean(l_onoff), l_linger };
+  if (!Number.isInteger(l_linger) || l_linger < 0 || l_linger > 0xffff) throw new WSAError(WSAEINVAL, syscall);
+  record.lingering = { l_onoff: Boolean(l_onoff), l_linger };
 }
 
-/** What `getOption` can answer. */
-export type OptionAnswer = number | LINGER | WSAPROTOCOL_INFO;
+export function setOption(record: SocketRecord, level: number, name: number, value: OptionValue): void {
+  const option = levels.get(level)?.get(name);
+  if (option?.set === undefined) throw new WSAError(WSAENOPROTOOPT, syscall);
+  option.set(record, value);
+}
 
 export function getOption(record: SocketRecord, level: number, name: number): OptionAnswer {
-  if (level === IPPROTO_TCP && name === TCP_NODELAY) return stored(record, level, name);
-  if (level === SOL_SOCKET) {
-    switch (name) {
-      case SO_KEEPALIVE:
-        return stored(record, level, name);
-      case SO_TYPE:
-        return SOCK_STREAM;
-      case SO_ACCEPTCONN:
-        return Number(record.listener !== null);
-      case SO_CONDITIONAL_ACCEPT:
-        return Number(record.conditional);
-      case SO_LINGER:
-        return record.lingering;
-      case SO_DONTLINGER:
-        return Number(!record.lingering.l_onoff);
-      case SO_ERROR: {
-        // Reading it clears it.
-        const { lastError } = record;
-        record.lastError = 0;
-        return lastError;
-      }
-      case SO_CONNECT_TIME:
-        return record.connectedAt === null
-          ? NOT_CONNECTED
-          : Math.floor((record.host.now() - record.connectedAt) / 1000);
-      // All providers look like TCP/IP (WSD-COMP-2).
-      case SO_PROTOCOL_INFO:
-        return { ...record.host.tcpip.protocolInfo, iAddressFamily: record.family };
-    }
-  }
-  throw new WSAError(WSAENOPROTOOPT, 'getsockopt');
-}
-
-function stored(record: SocketRecord, level: number, name: number): number {
-  return record.options.get(`${level} ${name}`)?.value ?? 0;
-}
-
-/** FIONBIO and FIONREAD. */
-export function control(record: SocketRecord, command: number, argument: number | boolean): number {
-  if (command === FIONBIO) {
-    record.nonBlocking = Number(argument) !== 0;
-    return Number(record.nonBlocking);
-  }
-  if (command === FIONREAD) return record.transfer?.available ?? 0;
-  throw new WSAError(WSAEINVAL, 'ioctlsocket');
-}
-
-/** SIO_ADDRESS_LIST_QUERY, which TCP/IP answers (WSD-TBL-8). */
-export function ioctl(record: SocketRecord, code: number): SOCKET_ADDRESS_LIST {
-  if (code !== SIO_ADDRESS_LIST_QUERY) throw new WSAError(WSAEOPNOTSUPP, 'WSAIoctl');
-  const out: Out<unknown> = { value: null };
-  const errno: Out<number> = { value: 0 };
-  if (record.host.tcpip.WSPIoctl(record.descriptor, code, out, errno) !== 0)
-    throw new WSAError(errno.value, 'WSAIoctl');
-  return out.value as SOCKET_ADDRESS_LIST;
+  const option = levels.get(level)?.get(name);
+  if (option?.get === undefined) throw new WSAError(WSAENOPROTOOPT, 'getsockopt');
+  return option.get(record);
 }

@@ -4,9 +4,22 @@ import type { Reason } from '../diagnostics/reasons.js';
 import type { TcpipDescriptor } from '../providers/tcpip/index.js';
 import {
   AF_INET6,
+  FD_ACCEPT,
+  FD_CLOSE,
+  FD_CONNECT,
+  FD_OOB,
+  FD_READ,
+  FD_WRITE,
   INVALID_SOCKET,
+  IPPROTO_TCP,
   type Out,
+  SO_KEEPALIVE,
+  SO_OOBINLINE,
+  SO_RCVBUF,
+  SO_SNDBUF,
+  SOCK_STREAM,
   type SOCKADDR,
+  SOL_SOCKET,
   WSA_OPERATION_ABORTED,
   WSAEALREADY,
   WSAEINPROGRESS,
@@ -20,6 +33,8 @@ import { Connecting } from './connecting.js';
 import { WSAError } from './error.js';
 import type { Host } from './host.js';
 import { type Accepted, Listener } from './listener.js';
+import { NetworkEvents } from './network-events.js';
+import type { WSAOVERLAPPED } from './overlapped.js';
 import type { Abandonable, Startup } from './startup.js';
 import { TcpStream } from './tcp-stream.js';
 import { Transfer } from './transfer.js';
@@ -41,6 +56,11 @@ export class SOCKET {
     if (record.closed) throw new WSAError(WSAENOTSOCK, syscall);
     return record;
   }
+
+  /** The record of a socket, open or closed; null for what is no socket. */
+  static peek(s: SOCKET): SocketRecord | null {
+    return typeof s === 'object' && s !== null && #record in s ? s.#record : null;
+  }
 }
 
 /** SO_LINGER. */
@@ -50,6 +70,13 @@ export interface LINGER {
   readonly l_linger: number;
 }
 
+/** An option that the program has set. */
+export interface SetOption {
+  readonly level: number;
+  readonly name: number;
+  readonly value: number;
+}
+
 export class SocketRecord implements Abandonable {
   readonly startup: Startup;
   readonly host: Host;
@@ -57,15 +84,17 @@ export class SocketRecord implements Abandonable {
   /** The TCP/IP provider's socket. */
   descriptor: TcpipDescriptor;
   /** Null for accepted sockets, which neither listen nor connect. */
-  readonly san: SwitchSocket | null;
+  san: SwitchSocket | null;
   /** Caches, filled at bind, accept and connect (WSD-SOC-25). */
   local: SOCKADDR | null = null;
   peer: SOCKADDR | null = null;
   nonBlocking = false;
   conditional = false;
   lingering: LINGER = { l_onoff: false, l_linger: 0 };
-  /** Options that the descriptor gets as soon as there is one in the kernel. */
-  readonly options = new Map<string, { level: number; name: number; value: number }>();
+  /** What the program has bound it to. */
+  #bound: SOCKADDR | null = null;
+  /** Options take effect as soon as there is a connection. */
+  readonly #options = new Map<string, SetOption>();
   listener: Listener | null = null;
   connecting: Connecting | null = null;
   transfer: Transfer | null = null;
@@ -78,6 +107,14 @@ export class SocketRecord implements Abandonable {
   /** An AcceptEx waits with this socket; called when the socket is closed. */
   onclosed: (() => void) | null = null;
   closed = false;
+  /** Of WSAEventSelect. */
+  events: NetworkEvents | null = null;
+  /** Called after each change of `conditions`. */
+  readonly watchers = new Set<() => void>();
+  /** Operations that go on. */
+  readonly overlapped = new Set<WSAOVERLAPPED>();
+  /** The connection was accepted, so that no connect of the socket has decided on its carrier. */
+  #accepted = false;
   readonly #errno: Out<number> = { value: 0 };
 
   constructor(startup: Startup, host: Host, descriptor: TcpipDescriptor, san: SwitchSocket | null) {
@@ -102,6 +139,8 @@ export class SocketRecord implements Abandonable {
   static accepted(listening: SocketRecord, accepted: Accepted): SOCKET {
     const record = new SocketRecord(listening.startup, listening.host, accepted.descriptor, null);
     record.establishAccepted(listening, accepted);
+    const { events } = listening;
+    if (events !== null) record.selectEvents(new NetworkEvents(events.event, events.mask & ~FD_CONNECT));
     return new SOCKET(record);
   }
 
@@ -113,7 +152,8 @@ export class SocketRecord implements Abandonable {
     }
     this.nonBlocking = listening.nonBlocking;
     this.lingering = listening.lingering;
-    for (const [key, option] of listening.options) this.options.set(key, option);
+    for (const [key, option] of listening.#options) this.#options.set(key, option);
+    this.#accepted = true;
     this.establish(stream, since);
   }
 
@@ -123,13 +163,19 @@ export class SocketRecord implements Abandonable {
     this.local = stream.localAddress;
     this.peer = stream.peerAddress;
     this.connectedAt = since;
-    this.transfer = new Transfer(stream);
-    for (const option of this.options.values()) this.applyOption(option);
+    this.transfer = new Transfer(stream, (event, wsaError) => this.changed(event, wsaError));
+    // The first, because it takes TCP/IP's times for those of the others back.
+    const keepAlive = this.#options.get(`${SOL_SOCKET} ${SO_KEEPALIVE}`);
+    if (keepAlive !== undefined) this.#apply(keepAlive);
+    for (const option of this.#options.values()) if (option !== keepAlive) this.#apply(option);
     this.transfer.begin();
+    this.changed(FD_CONNECT, 0);
+    this.changed(FD_WRITE, 0);
   }
 
   /** The connection that AcceptEx had is gone, and the socket is as before. */
   disestablish(): void {
+    this.#accepted = false;
     this.transfer = null;
     this.local = null;
     this.peer = null;
@@ -148,10 +194,82 @@ export class SocketRecord implements Abandonable {
     );
   }
 
-  /** Gives the option to the kernel where TCP/IP carries the connection. */
-  applyOption({ level, name, value }: { level: number; name: number; value: number }): void {
-    if (this.transfer?.provider !== 'tcpip') return;
-    this.host.tcpip.WSPSetSockOpt(this.descriptor, level, name, value, this.#errno);
+  /** What the program has set; undefined if it has not. */
+  option(level: number, name: number): number | undefined {
+    return this.#options.get(`${level} ${name}`)?.value;
+  }
+
+  setOption(option: SetOption): void {
+    const { level, name, value } = option;
+    this.#options.set(`${level} ${name}`, option);
+    // A companion that is made later gets it too (WSD-SOC-17).
+    this.san?.setOption(level, name, value);
+    this.#apply(option);
+  }
+
+  /** Gives the option to whom it concerns: the connection, and the kernel where TCP/IP carries it. */
+  #apply({ level, name, value }: SetOption): void {
+    const { transfer } = this;
+    if (transfer === null) return;
+    if (level === SOL_SOCKET && name === SO_OOBINLINE) transfer.urgentInline = value === 1;
+    if (level === SOL_SOCKET && name === SO_RCVBUF) transfer.receiveBuffer = value;
+    if (level === SOL_SOCKET && name === SO_SNDBUF) transfer.sending.bufferSize = value;
+    // What the kernel does not know stays effective up here (WSD-OPT-15).
+    if (transfer.provider === 'tcpip') {
+      this.host.tcpip.WSPSetSockOpt(this.descriptor, level, name, value, this.#errno);
+    }
+  }
+
+  /** SO_ERROR. */
+  takeError(): number {
+    const { lastError } = this;
+    this.lastError = 0;
+    return lastError;
+  }
+
+  // ---- what can be waited for
+
+  /** What is true of the socket now, as FD_ constants; FD_CONNECT for a connect that is over. */
+  get conditions(): number {
+    const { transfer, listener } = this;
+    let conditions = listener?.isAcceptable ? FD_ACCEPT : 0;
+    if (this.lastError !== 0) conditions |= FD_CONNECT;
+    if (transfer === null || this.onclosed !== null) return conditions;
+    conditions |= FD_CONNECT;
+    if (transfer.isReadable) conditions |= FD_READ;
+    if (transfer.isWritable) conditions |= FD_WRITE;
+    if (transfer.hasUrgent) conditions |= FD_OOB;
+    if (transfer.isOver) conditions |= FD_CLOSE;
+    return conditions;
+  }
+
+  /** Something has become true. The end of a connection is told when everything that arrived before it is received. */
+  changed(event: number, wsaError: number): void {
+    const early = event === FD_CLOSE && this.transfer?.isOver === false;
+    if (!early) this.events?.note(event, wsaError);
+    if (this.watchers.size > 0) for (const watcher of [...this.watchers]) watcher();
+  }
+
+  /** WSAEventSelect: what is true already is recorded at once. */
+  selectEvents(events: NetworkEvents | null): void {
+    this.events = events;
+    this.#noteAgain(events?.mask ?? 0);
+  }
+
+  /** The program has called the function that re-enables these events. */
+  enableEvents(events: number): void {
+    this.events?.enable(events);
+    this.#noteAgain(events | FD_CLOSE);
+  }
+
+  #noteAgain(events: number): void {
+    if (this.events === null) return;
+    const conditions = this.conditions & events;
+    for (const event of [FD_ACCEPT, FD_CONNECT, FD_OOB, FD_READ, FD_WRITE, FD_CLOSE]) {
+      if ((conditions & event) === 0) continue;
+      const wsaError = event === FD_CONNECT ? this.lastError : event === FD_CLOSE ? this.transfer!.error : 0;
+      this.events.note(event, wsaError);
+    }
   }
 
   bind(name: SOCKADDR): void {
@@ -162,6 +280,7 @@ export class SocketRecord implements Abandonable {
       throw new WSAError(this.#errno.value, 'bind');
     }
     this.local = tcpip.WSPGetSockName(descriptor);
+    this.#bound = this.local;
   }
 
   listen(backlog: number): void {
@@ -175,6 +294,7 @@ export class SocketRecord implements Abandonable {
     const wsaError = listener.listen(backlog);
     if (wsaError !== 0) throw new WSAError(wsaError, 'listen');
     this.listener = listener;
+    listener.onacceptable = () => this.changed(FD_ACCEPT, 0);
   }
 
   /** Throws unless the socket may begin to listen or to connect. */
@@ -183,31 +303,52 @@ export class SocketRecord implements Abandonable {
     if (this.broken || this.connecting !== null || this.onclosed !== null) throw new WSAError(WSAEINVAL, syscall);
   }
 
-  connect(remote: SOCKADDR, signal: AbortSignal | undefined): Promise<void> {
+  connect(syscall: string, remote: SOCKADDR, nonBlocking: boolean, signal: AbortSignal | undefined): Promise<void> {
     // Nothing is asked of anybody below while a connect is under way, or when it is over (WSD-CON-20).
-    if (this.connecting !== null) throw new WSAError(WSAEALREADY, 'connect');
-    this.#idle('connect');
-    if (this.lastError !== 0) {
-      const { lastError } = this;
-      this.lastError = 0;
-      throw new WSAError(lastError, 'connect');
-    }
-    if (this.listener !== null || this.san === null) throw new WSAError(WSAEINVAL, 'connect');
+    if (this.connecting !== null) throw new WSAError(WSAEALREADY, syscall);
+    this.#idle(syscall);
+    if (this.lastError !== 0) throw new WSAError(this.takeError(), syscall);
+    if (this.listener !== null || this.san === null) throw new WSAError(WSAEINVAL, syscall);
     const { host, descriptor, san } = this;
-    const connecting = new Connecting(host, descriptor, san, remote, this.nonBlocking, signal, (outcome) => {
+    const connecting = new Connecting(host, descriptor, san, syscall, remote, nonBlocking, signal, (outcome) => {
       this.connecting = null;
       if (outcome === 'cancelled') this.broken = true;
-      else if (typeof outcome === 'number') this.lastError = this.nonBlocking ? outcome : 0;
-      else this.establish(outcome === 'tcpip' ? new TcpStream(host.tcpip, descriptor) : outcome, host.now());
+      else if (typeof outcome === 'number') this.#connectFailed(outcome, nonBlocking);
+      else this.establish(outcome === 'tcpip' ? new TcpStream(host, descriptor) : outcome, host.now());
     });
     this.connecting = connecting;
+    this.events?.enable(FD_CONNECT | FD_WRITE);
     return connecting.start();
+  }
+
+  #connectFailed(wsaError: number, nonBlocking: boolean): void {
+    this.lastError = nonBlocking ? wsaError : 0;
+    if (nonBlocking) this.changed(FD_CONNECT, wsaError);
+  }
+
+  /** TF_REUSE_SOCKET: the connection is over, and the socket is as before it; bound again, if the program had bound it. */
+  recycle(syscall: string): void {
+    const { tcpip } = this.host;
+    this.transfer?.close();
+    this.san?.close();
+    this.#closeDescriptor();
+    this.disestablish();
+    const descriptor = tcpip.WSPSocket(this.family, SOCK_STREAM, IPPROTO_TCP, this.#errno);
+    if (descriptor === INVALID_SOCKET) {
+      this.broken = true;
+      throw new WSAError(this.#errno.value, syscall);
+    }
+    this.descriptor = descriptor;
+    this.san = this.host.switch.openSocket(descriptor);
+    for (const { level, name, value } of this.#options.values()) this.san.setOption(level, name, value);
+    if (this.#bound !== null) this.bind(this.#bound);
   }
 
   /** What has been decided about the carrier, and why. */
   get decision(): { provider: string | null; reason: Reason | null } {
     const provider = this.transfer?.provider ?? null;
-    if (this.san !== null) return { provider: this.listener === null ? provider : 'tcpip', reason: this.san.reason };
+    if (this.san !== null && !this.#accepted)
+      return { provider: this.listener === null ? provider : 'tcpip', reason: this.san.reason };
     return { provider, reason: provider === 'tcpip' ? 'accepted-by-tcpip' : 'accelerated' };
   }
 
@@ -229,6 +370,8 @@ export class SocketRecord implements Abandonable {
     if (this.closed) return false;
     this.closed = true;
     this.startup.sockets.delete(this);
+    this.events = null;
+    this.changed(0, 0);
     return true;
   }
 

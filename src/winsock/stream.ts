@@ -3,4 +3,10 @@
 import type { SanConnection } from '../switch/index.js';
 
 /** A byte stream with half-close. A SAN connection is one as it is; `tcp-stream.ts` makes one of a native TCP handle. */
-export type Stream = Omit<SanConnection, 'writev' | 'writeQueueSize'>;
+export interface Stream extends Omit<SanConnection, 'writeQueueSize'> {
+  /** False: urgent data can neither be sent nor received. */
+  readonly hasUrgent?: boolean;
+}
+
+/** Most bytes of one `writeUrgent`. */
+export const urgentMax = 4096;

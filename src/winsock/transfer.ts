@@ -3,51 +3,65 @@
  * carrier is only told to start and stop reading, and gets one write at a time.
  */
 
-import { WSA_OPERATION_ABORTED, WSAECONNABORTED, WSAEMSGSIZE, WSAESHUTDOWN, WSAEWOULDBLOCK } from '../spi/index.js';
+import {
+  FD_CLOSE,
+  FD_OOB,
+  FD_READ,
+  FD_WRITE,
+  MSG_OOB,
+  MSG_PEEK,
+  MSG_WAITALL,
+  WSA_OPERATION_ABORTED,
+  WSAECONNABORTED,
+  WSAEINVAL,
+  WSAEOPNOTSUPP,
+  WSAESHUTDOWN,
+  WSAEWOULDBLOCK,
+} from '../spi/index.js';
 import type { ConnectionEvents, Scheduler } from '../switch/index.js';
 import { WSAError } from './error.js';
-import { checkSignal, Pending } from './pending.js';
+import { checkSignal, type Outcome, Pending } from './pending.js';
+import { ReceiveStore, Scatter } from './receive-store.js';
+import { type SendingOwner, SendingQueue, type Source } from './sending.js';
 import type { Stream } from './stream.js';
 
-/** Bytes that are taken from the carrier before anybody asks for them: what it brings in one turn. Beyond it the peer is held back. */
-const storeMax = 262_144;
+/**
+ * SO_RCVBUF by default: bytes that are taken from the carrier before anybody asks for them, what it brings in one turn.
+ * Beyond it the peer is held back.
+ */
+export const receiveBufferDefault = 262_144;
 
 interface Receiver {
-  readonly buffer: Uint8Array;
+  readonly into: Scatter;
+  readonly flags: number;
   readonly pending: Pending<number>;
 }
 
-interface Sending {
-  readonly chunk: Uint8Array;
-  /** Null: nobody waits, because the socket does not block. */
-  readonly pending: Pending<number> | null;
-}
+/** Told that something has become true of the connection: one of the FD_ constants, and the error of FD_CLOSE. */
+export type Changed = (event: number, wsaError: number) => void;
 
-/** A failed or ended connection fails calls with this. */
-function rejected(syscall: string, wsaError: number): Promise<never> {
-  return Promise.reject(new WSAError(wsaError, syscall));
-}
-
-export class Transfer implements ConnectionEvents {
-  /** Why the connection is lost; 0 while it is not. */
+export class Transfer implements ConnectionEvents, SendingOwner {
   error = 0;
+  /** SO_RCVBUF. */
+  receiveBuffer = receiveBufferDefault;
+  readonly sending: SendingQueue;
   readonly #stream: Stream;
-  readonly #stored: Buffer[] = [];
-  #storedBytes = 0;
+  readonly #changed: Changed;
+  readonly #store = new ReceiveStore();
   readonly #receivers: Receiver[] = [];
-  readonly #sends: Sending[] = [];
+  /** Those for urgent data, which do not wait for the others. */
+  readonly #urgentReceivers: Receiver[] = [];
   #reading = false;
-  #writing = false;
   #ended = false;
   #receiveShut = false;
   #sendShut = false;
-  /** Called when everything is sent. */
-  #onDrained: (() => void) | null = null;
   #shutdownDone = false;
   #closed = false;
 
-  constructor(stream: Stream) {
+  constructor(stream: Stream, changed: Changed) {
     this.#stream = stream;
+    this.#changed = changed;
+    this.sending = new SendingQueue(stream, this);
     stream.events = this;
   }
 
@@ -55,9 +69,46 @@ export class Transfer implements ConnectionEvents {
     return this.#stream.provider;
   }
 
-  /** Bytes that a recv would get at once. */
+  // ---- what a program can ask without waiting
+
+  /** FIONREAD: bytes that a recv would get at once. */
   get available(): number {
-    return this.#storedBytes;
+    return this.#store.available;
+  }
+
+  get isReadable(): boolean {
+    return this.#store.isReadable;
+  }
+
+  /** Nothing more will be received. */
+  get isOver(): boolean {
+    return (this.#ended || this.error !== 0) && !this.#store.isReadable;
+  }
+
+  get isWritable(): boolean {
+    return this.error !== 0 || this.#sendShut || this.sending.isWritable;
+  }
+
+  get hasUrgent(): boolean {
+    return this.#store.hasUrgent;
+  }
+
+  /** SIOCATMARK. */
+  get isAtMark(): boolean {
+    return this.#store.isAtMark;
+  }
+
+  /** Whether the carrier can have urgent data at all. */
+  get canBeUrgent(): boolean {
+    return this.#stream.hasUrgent !== false;
+  }
+
+  /** SO_OOBINLINE. */
+  set urgentInline(inline: boolean) {
+    this.#store.inline = inline;
+    if (!inline) return;
+    for (const { pending } of this.#urgentReceivers.splice(0)) pending.reject(WSAEINVAL);
+    this.#serve();
   }
 
   /** The connection belongs to a socket of the program now, so what arrives is taken. */
@@ -73,88 +124,137 @@ export class Transfer implements ConnectionEvents {
 
   // ---- receiving
 
-  recv(syscall: string, buffer: Uint8Array, nonBlocking: boolean, signal?: AbortSignal): Promise<number> {
-    if (this.#receiveShut) return rejected(syscall, WSAESHUTDOWN);
-    if (this.#receivers.length === 0) {
-      if (this.#storedBytes > 0) return Promise.resolve(this.#take(buffer));
-      if (this.error !== 0) return rejected(syscall, this.error);
-      if (this.#ended) return Promise.resolve(0);
+  recv(
+    syscall: string,
+    buffers: readonly Uint8Array[],
+    flags: number,
+    nonBlocking: boolean,
+    signal?: AbortSignal,
+  ): Outcome<number> {
+    if (this.#closed) throw new WSAError(WSA_OPERATION_ABORTED, syscall);
+    if (this.#receiveShut) throw new WSAError(WSAESHUTDOWN, syscall);
+    const into = new Scatter(buffers);
+    const receivers = (flags & MSG_OOB) === 0 ? this.#receivers : this.#urgentReceivers;
+    if (receivers === this.#urgentReceivers) this.#checkUrgent(syscall, into, flags);
+    if (receivers.length === 0) {
+      if (this.#attempt(into, flags)) return into.filled;
+      if (this.error !== 0) throw new WSAError(this.error, syscall);
     }
-    if (nonBlocking) return rejected(syscall, WSAEWOULDBLOCK);
+    if (nonBlocking) throw new WSAError(WSAEWOULDBLOCK, syscall);
     checkSignal(syscall, signal);
-    const pending = new Pending<number>(syscall, signal, () => {
-      const i = this.#receivers.indexOf(receiver);
-      if (i >= 0) this.#receivers.splice(i, 1);
-    });
-    const receiver = { buffer, pending };
-    this.#receivers.push(receiver);
+    const pending = new Pending<number>(syscall, signal, () => this.#giveUp(receiver));
+    const receiver = { into, flags, pending };
+    receivers.push(receiver);
     this.#readOn();
-    return pending.promise;
+    return pending;
   }
 
-  /** As much as there is, and fits. A buffer of no bytes only waits for data. */
-  #take(buffer: Uint8Array): number {
-    let taken = 0;
-    while (this.#stored.length > 0 && taken < buffer.length) {
-      const chunk = this.#stored[0]!;
-      const length = Math.min(chunk.length, buffer.length - taken);
-      buffer.set(length === chunk.length ? chunk : chunk.subarray(0, length), taken);
-      taken += length;
-      if (length === chunk.length) this.#stored.shift();
-      else this.#stored[0] = chunk.subarray(length);
+  #checkUrgent(syscall: string, { room }: Scatter, flags: number): void {
+    if (!this.canBeUrgent || (flags & MSG_WAITALL) !== 0) throw new WSAError(WSAEOPNOTSUPP, syscall);
+    if (this.#store.inline || room === 0) throw new WSAError(WSAEINVAL, syscall);
+  }
+
+  /** True if the receive is over: with what it has got, which is nothing at the end of data. */
+  #attempt(into: Scatter, flags: number): boolean {
+    const store = this.#store;
+    if ((flags & MSG_OOB) !== 0) {
+      if (store.hasUrgent) store.takeUrgent(into, (flags & MSG_PEEK) !== 0);
+      return into.filled > 0 || this.#ended;
     }
-    this.#storedBytes -= taken;
-    if (this.#storedBytes <= storeMax / 2) this.#readOn();
-    return taken;
+    if (store.isReadable) {
+      if ((flags & MSG_PEEK) !== 0) {
+        store.peek(into);
+        return true;
+      }
+      const atMark = store.take(into);
+      this.#taken();
+      if ((flags & MSG_WAITALL) === 0 || into.isFull || (atMark && into.filled > 0)) return true;
+    }
+    return this.#ended || (this.error !== 0 && into.filled > 0);
+  }
+
+  #taken(): void {
+    if (this.#store.bytes <= this.receiveBuffer / 2) this.#readOn();
+  }
+
+  /** A cancelled receive costs nothing: what it has got already is there for the next one. */
+  #giveUp(receiver: Receiver): void {
+    for (const receivers of [this.#receivers, this.#urgentReceivers]) {
+      const i = receivers.indexOf(receiver);
+      if (i >= 0) receivers.splice(i, 1);
+    }
+    this.#store.unshift(receiver.into.content());
+    this.#serve();
+  }
+
+  /** Gives what there is to those who wait. */
+  #serve(): void {
+    for (const receivers of [this.#urgentReceivers, this.#receivers]) {
+      for (let first = receivers[0]; first !== undefined; first = receivers[0]) {
+        const { into, flags, pending } = first;
+        if (this.#attempt(into, flags)) pending.resolve(into.filled);
+        else if (this.error !== 0) pending.reject(this.error);
+        else break;
+        receivers.shift();
+      }
+    }
   }
 
   onData(chunk: Buffer): void {
-    if (this.#closed || this.error !== 0) return;
-    if (this.#receiveShut) {
-      // Nobody will ever take it: the peer learns it, as from TCP/IP on Windows.
-      this.#abort(WSAECONNABORTED);
-      return;
+    if (this.#mayStore()) {
+      this.#store.push(chunk);
+      this.#arrived();
     }
-    this.#stored.push(chunk);
-    this.#storedBytes += chunk.length;
-    while (this.#receivers.length > 0 && this.#storedBytes > 0) {
-      const { buffer, pending } = this.#receivers.shift()!;
-      pending.resolve(this.#take(buffer));
-    }
-    if (this.#storedBytes >= storeMax && this.#reading) {
+  }
+
+  onUrgent(chunk: Buffer): void {
+    if (!this.#mayStore()) return;
+    this.#store.pushUrgent(chunk);
+    this.#arrived();
+    if (this.#store.hasUrgent) this.#changed(FD_OOB, 0);
+  }
+
+  #mayStore(): boolean {
+    if (this.#closed || this.error !== 0) return false;
+    if (!this.#receiveShut) return true;
+    // Nobody will ever take it: the peer learns it, as from TCP/IP on Windows.
+    this.#abort(WSAECONNABORTED);
+    return false;
+  }
+
+  #arrived(): void {
+    this.#serve();
+    if (this.#store.bytes >= this.receiveBuffer && this.#reading) {
       this.#reading = false;
       this.#stream.readStop();
     }
+    if (this.#store.isReadable) this.#changed(FD_READ, 0);
   }
 
   onEnd(): void {
     this.#ended = true;
-    for (const { pending } of this.#receivers.splice(0)) pending.resolve(0);
+    this.#serve();
+    this.#changed(FD_CLOSE, 0);
   }
 
   onError(wsaError: number): void {
-    this.#lose(wsaError);
+    this.lose(wsaError);
   }
 
-  /** The process ends: what the carrier has not been given yet. */
   unwritten(): readonly Uint8Array[] {
-    return this.#sends.slice(1).map(({ chunk }) => chunk);
+    return this.sending.unwritten();
   }
 
-  #lose(wsaError: number): void {
+  lose(wsaError: number): void {
     if (this.error !== 0) return;
     this.error = wsaError;
     this.#settleLoss(wsaError);
   }
 
   #settleLoss(wsaError: number): void {
-    for (const { pending } of this.#receivers.splice(0)) {
-      if (this.#ended) pending.resolve(0);
-      else pending.reject(wsaError);
-    }
-    // The first may be with the carrier, which tells it itself.
-    for (const { pending } of this.#sends.splice(this.#writing ? 1 : 0)) pending?.reject(wsaError);
-    if (!this.#writing) this.#drained();
+    this.#serve();
+    this.sending.settleLoss(wsaError);
+    this.#changed(FD_CLOSE, wsaError);
   }
 
   /** Ends the connection at once, and everything that waits on it. */
@@ -168,76 +268,38 @@ export class Transfer implements ConnectionEvents {
 
   // ---- sending
 
-  send(syscall: string, chunk: Uint8Array, nonBlocking: boolean, signal?: AbortSignal): Promise<number> {
-    if (this.#sendShut) return rejected(syscall, WSAESHUTDOWN);
-    if (this.error !== 0) return rejected(syscall, this.error);
-    if (chunk.length > 0x7fffffff) return rejected(syscall, WSAEMSGSIZE);
-    if (chunk.length === 0) return Promise.resolve(0);
-    if (nonBlocking) {
-      if (this.#sends.length > 0) return rejected(syscall, WSAEWOULDBLOCK);
-      // The program may use its buffer again when the call returns.
-      this.#sends.push({ chunk: Buffer.from(chunk), pending: null });
-      this.#pump();
-      return Promise.resolve(chunk.length);
-    }
+  send(
+    syscall: string,
+    chunks: readonly Uint8Array[],
+    flags: number,
+    nonBlocking: boolean,
+    signal?: AbortSignal,
+  ): Outcome<number> {
+    this.#checkSend(syscall);
+    const urgent = (flags & MSG_OOB) !== 0;
+    if (urgent && !this.canBeUrgent) throw new WSAError(WSAEOPNOTSUPP, syscall);
+    return this.sending.send(syscall, chunks, urgent, nonBlocking, signal);
+  }
+
+  /** Sends what the source gives, without anything of other sends in between. */
+  sendSource(syscall: string, source: Source, signal?: AbortSignal): Pending<number> {
+    this.#checkSend(syscall);
     checkSignal(syscall, signal);
-    const pending = new Pending<number>(syscall, signal, () => this.#cancelSend(sending));
-    const sending: Sending = { chunk, pending };
-    this.#sends.push(sending);
-    this.#pump();
-    return pending.promise;
+    return this.sending.sendSource(syscall, source, signal);
   }
 
-  #pump(): void {
-    while (!this.#writing && this.#sends.length > 0) {
-      const sending = this.#sends[0]!;
-      this.#writing = true;
-      const taken = this.#stream.write(sending.chunk, (wsaError) => this.#written(sending, wsaError));
-      if (taken) this.#sent(sending, 0);
-    }
-    if (this.#sends.length === 0) this.#drained();
+  #checkSend(syscall: string): void {
+    if (this.#sendShut) throw new WSAError(WSAESHUTDOWN, syscall);
+    if (this.error !== 0) throw new WSAError(this.error, syscall);
   }
 
-  #written(sending: Sending, wsaError: number): void {
-    this.#sent(sending, wsaError);
-    if (wsaError !== 0) this.#lose(wsaError);
-    this.#pump();
+  /** A send that is under way is cancelled: of it nobody knows how much has left, so the connection is lost (WSD-BLK-7). */
+  cancelled(): void {
+    this.#abort(WSAECONNABORTED);
   }
 
-  #sent(sending: Sending, wsaError: number): void {
-    this.#writing = false;
-    if (this.#sends[0] === sending) this.#sends.shift();
-    // A stream that has been reset may call its last write done.
-    const error = this.error || wsaError;
-    if (error === 0) sending.pending?.resolve(sending.chunk.length);
-    else sending.pending?.reject(error);
-  }
-
-  /**
-   * WSD-BLK-4: what has not been given to the carrier is dropped, and the connection goes on. Of a send that is under way
-   * nobody knows how much has left, so the connection is lost (WSD-BLK-7).
-   */
-  #cancelSend(sending: Sending): void {
-    const i = this.#sends.indexOf(sending);
-    if (i < 0) return;
-    if (i > 0) this.#sends.splice(i, 1);
-    else this.#abort(WSAECONNABORTED);
-  }
-
-  #drained(): void {
-    const drained = this.#onDrained;
-    this.#onDrained = null;
-    drained?.();
-  }
-
-  /** Calls back when all sends are with the carrier; at once, if they are. */
-  #whenDrained(callback: () => void): void {
-    const earlier = this.#onDrained;
-    this.#onDrained = () => {
-      earlier?.();
-      callback();
-    };
-    if (this.#sends.length === 0) this.#drained();
+  writable(): void {
+    this.#changed(FD_WRITE, 0);
   }
 
   // ---- ending
@@ -246,12 +308,12 @@ export class Transfer implements ConnectionEvents {
   shutdownSend(): void {
     if (this.#sendShut || this.error !== 0) return;
     this.#sendShut = true;
-    this.#whenDrained(() => {
+    this.sending.whenDrained(() => {
       if (this.error !== 0) return;
       this.#stream.shutdown((wsaError) => {
         this.#shutdownDone = true;
-        if (wsaError !== 0) this.#lose(wsaError);
-        this.#drained();
+        if (wsaError !== 0) this.lose(wsaError);
+        this.sending.drain();
       });
     });
   }
@@ -259,27 +321,33 @@ export class Transfer implements ConnectionEvents {
   /** Nothing more is received; what is there, or still comes, makes it a reset. */
   shutdownReceive(): void {
     this.#receiveShut = true;
-    for (const { pending } of this.#receivers.splice(0)) pending.reject(WSAESHUTDOWN);
-    if (this.#storedBytes > 0) this.#abort(WSAECONNABORTED);
+    this.#rejectReceivers(WSAESHUTDOWN);
+    if (this.#store.unread > 0) this.#abort(WSAECONNABORTED);
     else this.#readOn();
+  }
+
+  #rejectReceivers(wsaError: number): void {
+    for (const receivers of [this.#receivers, this.#urgentReceivers]) {
+      for (const { pending } of receivers.splice(0)) pending.reject(wsaError);
+    }
   }
 
   /** The default of closesocket: everything sent is still delivered, in the background (WSD-CLS-5). */
   close(): void {
     this.#closed = true;
-    for (const { pending } of this.#receivers.splice(0)) pending.reject(WSA_OPERATION_ABORTED);
-    if (this.#storedBytes > 0) {
+    this.#rejectReceivers(WSA_OPERATION_ABORTED);
+    if (this.#store.unread > 0) {
       this.#abort(WSAECONNABORTED);
     } else {
       this.#sendShut = true;
-      this.#whenDrained(() => this.#stream.close());
+      this.sending.whenDrained(() => this.#stream.close());
     }
   }
 
   /** SO_LINGER with a time: waits until everything is sent, or the time is over and the connection is ended abortively. */
   linger(scheduler: Scheduler, milliseconds: number): Promise<void> {
-    for (const { pending } of this.#receivers.splice(0)) pending.reject(WSA_OPERATION_ABORTED);
-    if (this.#storedBytes > 0 || this.error !== 0) {
+    this.#rejectReceivers(WSA_OPERATION_ABORTED);
+    if (this.#store.unread > 0 || this.error !== 0) {
       this.close();
       return Promise.resolve();
     }
@@ -289,7 +357,7 @@ export class Transfer implements ConnectionEvents {
       pending.resolve();
     }, milliseconds);
     this.shutdownSend();
-    this.#afterShutdown(() => {
+    this.afterShutdown(() => {
       cancel();
       this.close();
       pending.resolve();
@@ -297,17 +365,11 @@ export class Transfer implements ConnectionEvents {
     return pending.promise;
   }
 
-  #afterShutdown(callback: () => void): void {
+  /** Calls back when the end of sending is with the carrier, or the connection is lost. */
+  afterShutdown(callback: () => void): void {
     if (this.#shutdownDone || this.error !== 0) callback();
-    else this.#onDrained = this.#after(this.#onDrained, callback);
-  }
-
-  /** The shutdown itself drains as well, in a later turn than the sends. */
-  #after(earlier: (() => void) | null, callback: () => void): () => void {
-    return () => {
-      earlier?.();
-      this.#afterShutdown(callback);
-    };
+    // The shutdown itself drains as well, in a later turn than the sends.
+    else this.sending.onNextDrain(() => this.afterShutdown(callback));
   }
 
   /** Ends the connection abortively; what waits fails with WSA_OPERATION_ABORTED. */

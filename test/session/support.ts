@@ -64,6 +64,9 @@ export class Side implements SessionWire, SessionOwner {
   readonly writes: Write[] = [];
   readonly shutdowns: number[] = [];
   readonly received: Buffer[] = [];
+  /** Positions in the stream behind each urgent byte. */
+  readonly urgentWritten: number[] = [];
+  readonly urgentReceived: number[] = [];
   /** Called with each delivered chunk. */
   onChunk: ((chunk: Buffer) => void) | null = null;
   receivedBytes = 0;
@@ -165,6 +168,22 @@ export class Side implements SessionWire, SessionOwner {
     if (write.taken) spoil(chunks);
   }
 
+  writeUrgent(length: number): void {
+    const chunk = streamBytes(this.writtenBytes, length);
+    this.writtenBytes += length;
+    this.urgentWritten.push(this.writtenBytes);
+    const write: Write = { chunks: [chunk], length, results: [], taken: false };
+    this.writes.push(write);
+    let returned = false;
+    write.taken = this.session.writeUrgent(chunk, (error) => {
+      assert.ok(returned, 'done is not called before writeUrgent has returned');
+      write.results.push(error);
+      spoil([chunk]);
+    });
+    returned = true;
+    if (write.taken) spoil([chunk]);
+  }
+
   shutdown(): void {
     let returned = false;
     this.session.shutdown((error) => {
@@ -184,6 +203,11 @@ export class Side implements SessionWire, SessionOwner {
     this.received.push(chunk);
     this.receivedBytes += chunk.length;
     this.onChunk?.(chunk);
+  }
+
+  onUrgent(chunk: Buffer): void {
+    this.onData(chunk);
+    this.urgentReceived.push(this.receivedBytes);
   }
 
   onEnd(): void {

@@ -104,6 +104,11 @@ class FakeConnection implements SanConnection {
     return this.writev([chunk], done);
   }
 
+  /** Its peers are sockets of node:net, which never see an urgent byte. */
+  writeUrgent(chunk: Uint8Array, done: (wsaError: number) => void): boolean {
+    return this.writev([chunk.subarray(0, -1)], done);
+  }
+
   writev(chunks: readonly Uint8Array[], done: (wsaError: number) => void): boolean {
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     if (this.#error !== 0) return this.#refuse(done);

@@ -12,6 +12,7 @@ import {
   SO_ERROR,
   SO_KEEPALIVE,
   SO_LINGER,
+  SO_MAX_MSG_SIZE,
   SO_TYPE,
   SOCK_STREAM,
   type SOCKADDR,
@@ -314,7 +315,7 @@ for (const provider of carriers) {
       const option = at === 0 ? [IPPROTO_TCP, TCP_NODELAY, 1, 0] : [SOL_SOCKET, SO_KEEPALIVE, 1, 0];
       assert.deepEqual(set, provider === 'tcpip' ? [option] : []);
     }
-    for (const call of [() => setsockopt(near, SOL_SOCKET, 0x1002, 4096), () => getsockopt(near, 41, 1)]) {
+    for (const call of [() => setsockopt(near, SOL_SOCKET, SO_MAX_MSG_SIZE, 4096), () => getsockopt(near, 41, 1)]) {
       throws(call, 'WSAENOPROTOOPT');
     }
   });

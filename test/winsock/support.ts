@@ -62,8 +62,10 @@ const tcpipNames = [
   'WSPConnect',
   'WSPGetSockName',
   'WSPGetPeerName',
+  'WSPGetSockOpt',
   'WSPSetSockOpt',
   'WSPIoctl',
+  'kernelSocket',
   'WSPCleanup',
   'WSPCloseSocket',
   'adopt',
@@ -99,6 +101,8 @@ export interface SideOptions {
   /** Milliseconds. */
   connectBudget?: number;
   timers?: ManualTimers;
+  /** False: as where koffi is not installed. */
+  kernelSockets?: boolean;
 }
 
 /** One program's Winsock, with a switch and a provider of its own. */
@@ -112,11 +116,16 @@ export class Side {
   readonly asked = new Set<string>();
   /** Milliseconds, added to the clock. */
   clockAhead = 0;
+  /** Changes of the host's addresses that have not really happened. */
+  addressListAhead = 0;
 
   constructor(carrier: CarrierName, directory: string, options: SideOptions = {}) {
     const inner = createTcpipProvider();
     const tcpip = { protocolInfo: inner.protocolInfo } as Record<string, unknown>;
     for (const name of tcpipNames) tcpip[name] = record(this.tcpip, name, (inner[name] as AnyFunction).bind(inner));
+    if (options.kernelSockets === false) tcpip.kernelSocket = () => null;
+    const { addressListVersion } = tcpip as { addressListVersion: () => number };
+    tcpip.addressListVersion = () => addressListVersion() + this.addressListAhead;
     const later = (task: () => void, milliseconds: number): (() => void) => {
       const timer = setTimeout(task, milliseconds).unref();
       return () => clearTimeout(timer);

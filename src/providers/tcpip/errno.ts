@@ -44,6 +44,7 @@ export const UV_EADDRNOTAVAIL = -errno.EADDRNOTAVAIL;
 export const UV_EPIPE = -errno.EPIPE;
 export const UV_EBADF = -errno.EBADF;
 export const UV_EINVAL = -errno.EINVAL;
+export const UV_EAGAIN = -errno.EAGAIN;
 export const UV_ENOTCONN = -errno.ENOTCONN;
 export const UV_ECANCELED = -errno.ECANCELED;
 export const UV_ECONNABORTED = -errno.ECONNABORTED;

@@ -56,6 +56,17 @@ export interface NativeTcpStream extends NativeTcpHandle {
   getAsyncId(): number;
 }
 
+/** What reading takes. */
+export interface NativeReadingHandle {
+  onread?: unknown;
+  /** The kernel's descriptor; -1 while there is none. */
+  readonly fd: number;
+  readStart(): number;
+  readStop(): number;
+  /** Everything that is read goes here. Without room, `onread` only tells that there is something to be read. */
+  useUserBuffer(buffer: Uint8Array): void;
+}
+
 export interface NativeTcpConstructor {
   new (type: number): NativeTcpHandle;
   readonly prototype: NativeTcpHandle;

@@ -21,6 +21,10 @@ import {
   type QOS,
   SECURITY_PROTOCOL_NONE,
   SIO_ADDRESS_LIST_QUERY,
+  SIO_GET_GROUP_QOS,
+  SIO_GET_QOS,
+  SO_GROUP_ID,
+  SO_GROUP_PRIORITY,
   SO_KEEPALIVE,
   SOCK_STREAM,
   type SOCKADDR,
@@ -53,6 +57,7 @@ import {
 import { AcceptQueue, type Arrival } from './accept-queue.js';
 import { AddressList } from './address-list.js';
 import { toWsaError, UV_ECONNABORTED, UV_EINVAL } from './errno.js';
+import { type KernelSocket, kernelSocket } from './kernel-socket.js';
 import {
   connectRequestClass,
   type NativeAddress,
@@ -144,9 +149,16 @@ export interface TcpipServiceProvider extends TcpipProvider {
   expectConnect(s: TcpipDescriptor, completed: (wsaError: number) => void): void;
   /** Address of the peer, or null while the socket has none. */
   WSPGetPeerName(s: TcpipDescriptor): SOCKADDR | null;
-  /** TCP_NODELAY and SO_KEEPALIVE, 0 or 1; WSAENOPROTOOPT for others. */
+  /** The kernel's socket of an established connection, or null where it is out of reach. */
+  kernelSocket(s: TcpipDescriptor): KernelSocket | null;
+  /**
+   * TCP_NODELAY and SO_KEEPALIVE, 0 or 1; where the kernel's socket is in reach also SO_SNDBUF, SO_RCVBUF, TCP_KEEPIDLE,
+   * TCP_KEEPINTVL, TCP_KEEPCNT. WSAENOPROTOOPT for others.
+   */
   WSPSetSockOpt(s: TcpipDescriptor, level: number, optname: number, optval: number, lpErrno: Out<number>): number;
-  /** SIO_ADDRESS_LIST_QUERY: the addresses of the family of `s` that the host has been given, loopback not among them. */
+  /** SO_GROUP_ID and SO_GROUP_PRIORITY, which are 0: there is no quality of service (WSD-OPT-8). WSAENOPROTOOPT for others. */
+  WSPGetSockOpt(s: TcpipDescriptor, level: number, optname: number, optval: Out<number>, lpErrno: Out<number>): number;
+  /** SIO_GET_QOS and SIO_GET_GROUP_QOS: nothing specified. SIO_ADDRESS_LIST_QUERY: the addresses of the family of `s` that the host has been given, loopback not among them. */
   WSPIoctl(s: TcpipDescriptor, dwIoControlCode: number, lpvOutBuffer: Out<unknown>, lpErrno: Out<number>): number;
 }
 
@@ -327,18 +339,41 @@ class Provider implements TcpipServiceProvider {
     return { sa_family: out.family === 'IPv6' ? AF_INET6 : AF_INET, address: out.address, port: out.port };
   }
 
+  kernelSocket(s: TcpipDescriptor): KernelSocket | null {
+    return kernelSocket(s.handle);
+  }
+
   WSPSetSockOpt(s: TcpipSocket, level: number, optname: number, optval: number, lpErrno: Out<number>): number {
     if (level === IPPROTO_TCP && optname === TCP_NODELAY) s.status = s.handle.setNoDelay(optval !== 0);
     else if (level === SOL_SOCKET && optname === SO_KEEPALIVE) {
       s.status = s.handle.setKeepAlive(optval !== 0, keepAliveDelay);
     } else {
-      lpErrno.value = WSAENOPROTOOPT;
-      return SOCKET_ERROR;
+      const status = kernelSocket(s.handle)?.setOption(level, optname, optval) ?? null;
+      if (status === null) {
+        lpErrno.value = WSAENOPROTOOPT;
+        return SOCKET_ERROR;
+      }
+      s.status = status;
     }
     return finish(s, lpErrno);
   }
 
+  WSPGetSockOpt(_s: TcpipSocket, level: number, optname: number, optval: Out<number>, lpErrno: Out<number>): number {
+    if (level !== SOL_SOCKET || (optname !== SO_GROUP_ID && optname !== SO_GROUP_PRIORITY)) {
+      lpErrno.value = WSAENOPROTOOPT;
+      return SOCKET_ERROR;
+    }
+    optval.value = 0;
+    lpErrno.value = 0;
+    return 0;
+  }
+
   WSPIoctl(s: TcpipSocket, dwIoControlCode: number, lpvOutBuffer: Out<unknown>, lpErrno: Out<number>): number {
+    if (dwIoControlCode === SIO_GET_QOS || dwIoControlCode === SIO_GET_GROUP_QOS) {
+      lpvOutBuffer.value = unspecifiedQos();
+      lpErrno.value = 0;
+      return 0;
+    }
     if (dwIoControlCode !== SIO_ADDRESS_LIST_QUERY) {
       lpErrno.value = WSAEOPNOTSUPP;
       return SOCKET_ERROR;
@@ -397,6 +432,23 @@ function ownAddresses(sa_family: number): SOCKET_ADDRESS[] {
       lpSockaddr: { sa_family, address, port: 0 },
       iSockaddrLength: sa_family === AF_INET6 ? 28 : 16,
     }));
+}
+
+/** QOS_NOT_SPECIFIED. */
+const notSpecified = 0xffffffff;
+
+function unspecifiedQos(): QOS {
+  const flow = {
+    TokenRate: notSpecified,
+    TokenBucketSize: notSpecified,
+    PeakBandwidth: notSpecified,
+    Latency: notSpecified,
+    DelayVariation: notSpecified,
+    ServiceType: 0,
+    MaxSduSize: notSpecified,
+    MinimumPolicedSize: notSpecified,
+  };
+  return { SendingFlowspec: flow, ReceivingFlowspec: { ...flow }, ProviderSpecific: null };
 }
 
 function forFamily(name: SOCKADDR, family: number): string {
