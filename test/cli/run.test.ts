@@ -2,9 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { dist } from '../support/preload.js';
 import { CommandLine, commandPath, programPath, type Started } from './command.js';
 
 const node = process.execPath;
@@ -57,6 +59,26 @@ test('run without a command, and what is no command of ours, are errors with hel
   }
   assert.match((await line.run(['run', '--help'])).stdout, /--summary/);
   assert.match((await line.run(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('run works from a directory with any name', limit, async (t) => {
+  const line = new CommandLine(t);
+  const copy = join(line.directory, `a "b" c ä`);
+  cpSync(dist, join(copy, 'dist'), { recursive: true });
+  cpSync(join(dist, '../package.json'), join(copy, 'package.json'));
+  symlinkSync(fileURLToPath(new URL('../../../node_modules', import.meta.url)), join(copy, 'node_modules'));
+  const [, port] = await server(line);
+  const command = [
+    join(copy, 'dist/cli/main.js'),
+    'run',
+    '--require',
+    'shared-memory',
+    node,
+    programPath('client'),
+    port,
+  ];
+  const { stdout, stderr } = await line.spawn(node, command).ended();
+  assert.deepEqual([stdout, stderr], ['hello 0\n', '']);
 });
 
 test('run keeps the NODE_OPTIONS that there are, and adds its own only once', limit, async (t) => {
