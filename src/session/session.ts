@@ -214,9 +214,9 @@ export class Session {
           const buffer = this.#writer.begin(TYPE_DATA, size);
           if (buffer === null) return;
           queue.moveTo(buffer.buf.bytes, buffer.offset + HEADER_SIZE, size, this.#completed);
-          this.bytesSent += size;
-          if (this.#urgent.isAt(this.bytesSent)) this.#writer.markUrgent(buffer);
+          if (this.#urgent.isAt(this.bytesSent + size)) this.#writer.markUrgent(buffer);
           this.#wire.send(HEADER_SIZE + size);
+          this.bytesSent += size;
         }
         if (queue.bytes === 0 && !queue.isEmpty) for (const done of queue.clear()) this.#completed.push(done);
         this.#complete(0);
