@@ -184,8 +184,7 @@ export class Session {
 
   #writeError(): number {
     if (this.#closing) return WSA_OPERATION_ABORTED;
-    if (this.#dead) return this.#finishReceived ? WSAESHUTDOWN : this.#error || WSAECONNRESET;
-    return WSAESHUTDOWN;
+    return this.#dead && !this.#finishReceived ? this.#error || WSAECONNRESET : WSAESHUTDOWN;
   }
 
   /** Nothing more is written from now on; `shutdown` follows. */
@@ -321,7 +320,11 @@ export class Session {
     const taken = buffer.buf.words[i + 3];
     this.#wire.repost(buffer);
     this.#credits.oweControl();
-    if (closed && this.#writer.hasDataAfter(taken)) return this.#resetByPeer();
+    if (closed && this.#writer.hasDataAfter(taken)) {
+      // The peer has closed with bytes of ours unread, or on the way to it: as with TCP, that is a reset and no end.
+      this.lost(WSAECONNRESET);
+      return this.#owner.onFinished('reset-by-peer');
+    }
     if (type === TYPE_FINISH) this.#finishReceived = true;
     this.#flush();
     this.#returnCredits();
@@ -330,12 +333,6 @@ export class Session {
       this.#deliverEnd();
       this.#checkFinished();
     }
-  }
-
-  /** The peer has closed with bytes of ours unread, or on the way to it: as with TCP, that is a reset and no end. */
-  #resetByPeer(): void {
-    this.lost(WSAECONNRESET);
-    this.#owner.onFinished('reset-by-peer');
   }
 
   #receiveNegotiation(buffer: WSABUF, length: number): void {
@@ -455,9 +452,8 @@ export class Session {
     this.#dead = true;
     if (wsaError === 0) this.#finishReceived = true;
     else this.#error = wsaError;
-    const error = this.#writeError();
     for (const done of this.#queue.clear()) this.#completed.push(done);
-    this.#complete(error);
+    this.#complete(this.#writeError());
     this.#shutdownEnds(WSAENOTCONN);
     if (this.#closing) return;
     if (!this.#negotiated) {
@@ -499,7 +495,6 @@ export class Session {
   }
 
   #violate(what: string): void {
-    if (this.#dead) return;
-    this.#owner.onViolation(what);
+    if (!this.#dead) this.#owner.onViolation(what);
   }
 }
