@@ -10,7 +10,7 @@ import { inventory, keyOf } from './programs/hostile-fields.js';
 
 const seed = Number(process.env.SOCKETS_DIRECT_TEST_SEED ?? 20_260);
 const factor = Math.max(1, Number(process.env.SOCKETS_DIRECT_TEST_RUNS ?? 1));
-const limit = 120_000 * factor;
+const limit = 220_000 * factor;
 const again = `SOCKETS_DIRECT_TEST_SEED=${seed} node --test build/test/e2e/hostile-fuzz.test.js`;
 
 /** Milliseconds for which a loop may stand still that shares two processors with the attack and with other tests. */
