@@ -38,7 +38,7 @@ export const TYPE_WRITTEN = 19;
 export const LARGE_FIELDS_SIZE = 8;
 /** Longest descriptor, in bytes. */
 export const DESCRIPTOR_SIZE_MAX = 128;
-/** Most bytes of one large send; what is longer goes in several. */
+/** Most bytes of one large send. */
 export const LARGE_SIZE_MAX = 2 ** 30;
 
 /** Flag of a finish: the program has closed its socket and takes nothing any more, as against having ended its sending. */

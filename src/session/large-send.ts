@@ -8,17 +8,16 @@
 
 import type { Credits } from './credits.js';
 import type { SessionRdma, SessionWire } from './face.js';
-import {
-  DESCRIPTOR_SIZE_MAX,
-  HEADER_SIZE,
-  LARGE_FIELDS_SIZE,
-  LARGE_SIZE_MAX,
-  TYPE_LARGE,
-  TYPE_WRITTEN,
-} from './header.js';
+import { DESCRIPTOR_SIZE_MAX, HEADER_SIZE, LARGE_FIELDS_SIZE, TYPE_LARGE, TYPE_WRITTEN } from './header.js';
 import type { MessageWriter } from './message-writer.js';
 import type { LargeMethod } from './negotiation.js';
 import type { Done, SendQueue } from './send-queue.js';
+
+/**
+ * Bytes of one large send; a block that is longer goes in several, so that whoever watches a write sees it get on, and no
+ * more memory than this is registered at a time.
+ */
+const sendMax = 16_777_216;
 
 export class LargeSend {
   readonly #rdma: SessionRdma;
@@ -72,7 +71,7 @@ export class LargeSend {
       return false;
     }
     const queue = this.#queue;
-    const amount = Math.min(queue.lendable, LARGE_SIZE_MAX);
+    const amount = Math.min(queue.lendable, sendMax);
     const first = this.#payloadMax - LARGE_FIELDS_SIZE - DESCRIPTOR_SIZE_MAX;
     const descriptor = this.#readByPeer ? this.#rdma.expose(queue.peek(first, amount)) : noDescriptor;
     if (descriptor === null || descriptor.length > DESCRIPTOR_SIZE_MAX) {

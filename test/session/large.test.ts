@@ -69,6 +69,19 @@ for (const method of methods) {
     assert.equal(a.session.bytesSent, 970_032);
   });
 
+  test(`a very large block gets on in steps, method ${method}`, () => {
+    const pair = Pair.negotiated(options(method));
+    const { a, b } = pair;
+    b.session.readStart();
+    a.write(40_000_000);
+    const sizes = new Set<number>();
+    while (pair.step(0)) sizes.add(a.session.writeQueueSize);
+    assert.ok(sizes.size >= 3, 'whoever watches the write sees it get on');
+    assert.equal(b.receivedBytes, 40_000_000);
+    b.checkReceived();
+    assert.deepEqual(a.writes[0]?.results, [0]);
+  });
+
   test(`of a block for a program that does not read only so much is moved, method ${method}`, () => {
     const pair = Pair.negotiated(options(method, { acceptMax: 100_000 }));
     const { a, b } = pair;
