@@ -5,7 +5,7 @@ import type { ConnectionStatus } from '../diagnostics/status.js';
 import type { TcpipProvider } from '../providers/tcpip/index.js';
 import type { SessionOffer } from '../session/index.js';
 import type { Out, ProviderSocket } from '../spi/index.js';
-import type { NegotiationTimeouts } from './negotiation-timeouts.js';
+import type { Negotiating, NegotiationTimeouts } from './negotiation-timeouts.js';
 import type { LocalPorts } from './ports.js';
 import type { ProviderMemory } from './provider-memory.js';
 import type { StartedProvider } from './provider-table.js';
@@ -35,7 +35,7 @@ export interface Companion {
 export type SessionTrace = (step: string, provider: string, socket: object, detail: string) => void;
 
 /** A connection as the switch sees it. */
-export interface OpenConnection {
+export interface OpenConnection extends Negotiating {
   /** For status displays; null while it negotiates. */
   readonly status: ConnectionStatus | null;
   /** The program has written something that is not on the wire yet. */

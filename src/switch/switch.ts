@@ -13,7 +13,7 @@ import { isFailure, queryAddresses, type StartedProvider, type StartFailure, sta
 import { RoutingTable } from './routing-table.js';
 import type { Scheduler } from './scheduler.js';
 import type { Carrier, Services, SessionTrace } from './services.js';
-import { Socket } from './socket.js';
+import { Socket, type SocketContext } from './socket.js';
 import { Upcalls } from './upcalls.js';
 import { WaitingWrites } from './waiting-writes.js';
 
@@ -54,15 +54,18 @@ export class Switch {
   readonly #upcalls = new Upcalls();
   #services: Services | Reason | null = null;
   #addressListVersion = 0;
+  /** What all sockets have in common. */
+  readonly #socketContext: SocketContext;
 
   constructor(options: SwitchOptions) {
     this.#options = options;
+    const { tcpip, required, policy = null, isForeign, count } = options;
+    this.#socketContext = { tcpip, required, policy, isForeign, count, services: () => this.#start() };
   }
 
   /** WSD-SOC-1: the program has made its TCP/IP socket; the switch keeps a record of it, and nothing else happens yet. */
   openSocket(tcpip: TcpipSocket): SwitchSocket {
-    const { tcpip: provider, required, policy = null, isForeign, count } = this.#options;
-    return new Socket({ tcpip: provider, required, policy, isForeign, count, services: () => this.#start() }, tcpip);
+    return new Socket(this.#socketContext, tcpip);
   }
 
   /**
@@ -178,6 +181,7 @@ export class Switch {
     const routes = new RoutingTable<Carrier>();
     for (const carrier of carriers) routes.add(carrier, carrier.provider.addresses);
     this.#addressListVersion = tcpip.addressListVersion();
+    const connections: Services['connections'] = new Set();
     return {
       scheduler,
       upcalls: this.#upcalls,
@@ -186,8 +190,8 @@ export class Switch {
       carriers,
       routes,
       waitingWrites: new WaitingWrites(scheduler),
-      negotiationTimeouts: new NegotiationTimeouts(scheduler),
-      connections: new Set(),
+      negotiationTimeouts: new NegotiationTimeouts(scheduler, () => this.#options.now(), connections),
+      connections,
       companions: new Set(),
       trace,
       required,
