@@ -47,6 +47,7 @@ function defineSanHandle(): SanHandleConstructor {
 
   class Handle extends withTcpFace(JSStream) implements SanHandle {
     owner: NetSocket | null = null;
+    place = -1;
     native = false;
     /** Kept by net.js: whether it has asked for bytes. */
     reading = false;

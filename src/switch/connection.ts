@@ -49,6 +49,7 @@ export class Connection
   readonly localAddress: SOCKADDR;
   readonly peerAddress: SOCKADDR;
   events: ConnectionEvents | null = null;
+  place = -1;
   /** Called once when the companion is gone. */
   onClosed: (() => void) | null = null;
   readonly #services: Services;

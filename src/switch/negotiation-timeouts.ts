@@ -16,11 +16,11 @@ const period = 10_000;
 export class NegotiationTimeouts {
   readonly #scheduler: Scheduler;
   readonly #now: () => number;
-  readonly #connections: ReadonlySet<Negotiating>;
+  readonly #connections: Iterable<Negotiating>;
   #armed = false;
 
   /** `now`: milliseconds. Looks after those `connections` that negotiate. */
-  constructor(scheduler: Scheduler, now: () => number, connections: ReadonlySet<Negotiating>) {
+  constructor(scheduler: Scheduler, now: () => number, connections: Iterable<Negotiating>) {
     this.#scheduler = scheduler;
     this.#now = now;
     this.#connections = connections;

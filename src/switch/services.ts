@@ -1,5 +1,6 @@
 /** What the parts of a switch share. */
 
+import type { DenseSet, Member } from '../collections/dense-set.js';
 import type { Reason } from '../diagnostics/reasons.js';
 import type { ConnectionStatus } from '../diagnostics/status.js';
 import type { TcpipProvider } from '../providers/tcpip/index.js';
@@ -26,7 +27,7 @@ export interface Carrier {
 }
 
 /** A SAN socket that listens or connects for a socket of the program (WSD-SOC-6). */
-export interface Companion {
+export interface Companion extends Member {
   readonly socket: ProviderSocket;
   readonly handle: Handle;
 }
@@ -35,7 +36,7 @@ export interface Companion {
 export type SessionTrace = (step: string, provider: string, socket: object, detail: string) => void;
 
 /** A connection as the switch sees it. */
-export interface OpenConnection extends Negotiating {
+export interface OpenConnection extends Member, Negotiating {
   /** For status displays; null while it negotiates. */
   readonly status: ConnectionStatus | null;
   /** The program has written something that is not on the wire yet. */
@@ -56,9 +57,9 @@ export interface Services {
   readonly waitingWrites: WaitingWrites;
   readonly negotiationTimeouts: NegotiationTimeouts;
   /** All established ones that have a companion. */
-  readonly connections: Set<OpenConnection>;
+  readonly connections: DenseSet<OpenConnection>;
   /** Companions that listen or connect. */
-  readonly companions: Set<Companion>;
+  readonly companions: DenseSet<Companion>;
   readonly trace: SessionTrace | null;
   /** A fallback to TCP/IP is an error (decision 9). */
   readonly required: boolean;

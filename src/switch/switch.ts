@@ -1,5 +1,6 @@
 /** The Windows Sockets switch: makes SAN providers and TCP/IP look like one provider (WSD-COMP-1, WSD-COMP-2). */
 
+import { DenseSet } from '../collections/dense-set.js';
 import type { Reason } from '../diagnostics/reasons.js';
 import type { ConnectionStatus } from '../diagnostics/status.js';
 import type { TcpipProvider, TcpipSocket } from '../providers/tcpip/index.js';
@@ -181,7 +182,7 @@ export class Switch {
     const routes = new RoutingTable<Carrier>();
     for (const carrier of carriers) routes.add(carrier, carrier.provider.addresses);
     this.#addressListVersion = tcpip.addressListVersion();
-    const connections: Services['connections'] = new Set();
+    const connections: Services['connections'] = new DenseSet();
     return {
       scheduler,
       upcalls: this.#upcalls,
@@ -192,7 +193,7 @@ export class Switch {
       waitingWrites: new WaitingWrites(scheduler),
       negotiationTimeouts: new NegotiationTimeouts(scheduler, () => this.#options.now(), connections),
       connections,
-      companions: new Set(),
+      companions: new DenseSet(),
       trace,
       required,
       count,
