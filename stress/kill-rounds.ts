@@ -198,6 +198,8 @@ export class KillRounds {
 
   #checkOutcome(outcome: Outcome, detail: string): void {
     const allowed = this.#step.outcomes[this.#side];
+    // Whoever has fallen back connects by TCP/IP, and the kernel may accept for a process that is just dying.
+    if (outcome === 'ECONNRESET' && detail === 'connect-timeout' && allowed.includes('TCP/IP')) return;
     assert.ok(allowed.includes(outcome), `${outcome} (${detail}), allowed: ${allowed.join(', ')}`);
   }
 

@@ -17,7 +17,7 @@ import { Outcome } from './testing/outcome.js';
 import { packagesFolder, preparePackages } from './testing/packages.js';
 
 /** A file that takes longer is killed: it hangs. */
-const fileTimeoutMs = 240_000;
+const fileTimeoutMs = 600_000;
 const filesAtOnce = 2;
 
 const strict = process.env.SOCKETS_DIRECT_TEST_STRICT === '1';

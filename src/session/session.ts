@@ -40,6 +40,8 @@ export class Session {
   #reading = false;
   #negotiated = false;
   #shutdownDone: Done | null = null;
+  /** The program has ended its sending. */
+  #writesEnded = false;
   #finishWanted = false;
   #finishSent = false;
   #finishReceived = false;
@@ -85,7 +87,7 @@ export class Session {
 
   /** True if bytes wait to be sent that the program counts as written. */
   get hasUnsent(): boolean {
-    return !this.#dead && (!this.#queue.isEmpty || (this.#finishWanted && !this.#finishSent));
+    return !this.#dead && (!this.#queue.isEmpty || (this.#writesEnded && !this.#finishSent));
   }
 
   // ---- sending
@@ -153,7 +155,7 @@ export class Session {
   }
 
   #writable(done: Done): boolean {
-    if (this.#dead || this.#closing || this.#finishWanted) return this.#failLater(done);
+    if (this.#dead || this.#closing || this.#writesEnded) return this.#failLater(done);
     return true;
   }
 
@@ -182,8 +184,12 @@ export class Session {
 
   #writeError(): number {
     if (this.#closing) return WSA_OPERATION_ABORTED;
-    if (this.#dead) return this.#finishReceived ? WSAESHUTDOWN : this.#error || WSAECONNRESET;
-    return WSAESHUTDOWN;
+    return this.#dead && !this.#finishReceived ? this.#error || WSAECONNRESET : WSAESHUTDOWN;
+  }
+
+  /** Nothing more is written from now on; `shutdown` follows. */
+  endWrites(): void {
+    this.#writesEnded = true;
   }
 
   /** `done` is called, in a later turn, once the end of sending is on the wire. */
@@ -191,6 +197,7 @@ export class Session {
     if (this.#dead) return this.#owner.defer(done, WSAENOTCONN);
     if (this.#closing) return this.#owner.defer(done, WSA_OPERATION_ABORTED);
     if (this.#finishWanted) return this.#owner.defer(done, WSAESHUTDOWN);
+    this.#writesEnded = true;
     this.#finishWanted = true;
     this.#shutdownDone = done;
     this.#flush();
@@ -214,9 +221,9 @@ export class Session {
           const buffer = this.#writer.begin(TYPE_DATA, size);
           if (buffer === null) return;
           queue.moveTo(buffer.buf.bytes, buffer.offset + HEADER_SIZE, size, this.#completed);
-          this.bytesSent += size;
-          if (this.#urgent.isAt(this.bytesSent)) this.#writer.markUrgent(buffer);
+          if (this.#urgent.isAt(this.bytesSent + size)) this.#writer.markUrgent(buffer);
           this.#wire.send(HEADER_SIZE + size);
+          this.bytesSent += size;
         }
         if (queue.bytes === 0 && !queue.isEmpty) for (const done of queue.clear()) this.#completed.push(done);
         this.#complete(0);
@@ -224,9 +231,7 @@ export class Session {
       if (this.#finishWanted && !this.#finishSent && queue.isEmpty && this.#credits.forControl && !this.#dead) {
         this.#finishSent = true;
         this.#writer.finish(this.#closing ? this.#sequenceReceived : null);
-        const done = this.#shutdownDone;
-        this.#shutdownDone = null;
-        if (done !== null) this.#owner.defer(done, 0);
+        this.#shutdownEnds(0);
         this.#checkFinished();
       }
     } finally {
@@ -272,9 +277,7 @@ export class Session {
     if (!this.#negotiated || this.#finishReceived || length === 0) return this.#violate('data out of place');
     if (this.#closing) {
       // TCP answers data for a closed socket with a reset.
-      this.#dead = true;
-      this.#abortWaiting();
-      this.#owner.onFinished('reset');
+      this.#abort();
       return;
     }
     let chunk: Buffer;
@@ -317,7 +320,11 @@ export class Session {
     const taken = buffer.buf.words[i + 3];
     this.#wire.repost(buffer);
     this.#credits.oweControl();
-    if (closed && this.#writer.hasDataAfter(taken)) return this.#resetByPeer();
+    if (closed && this.#writer.hasDataAfter(taken)) {
+      // The peer has closed with bytes of ours unread, or on the way to it: as with TCP, that is a reset and no end.
+      this.lost(WSAECONNRESET);
+      return this.#owner.onFinished('reset-by-peer');
+    }
     if (type === TYPE_FINISH) this.#finishReceived = true;
     this.#flush();
     this.#returnCredits();
@@ -326,12 +333,6 @@ export class Session {
       this.#deliverEnd();
       this.#checkFinished();
     }
-  }
-
-  /** The peer has closed with bytes of ours unread, or on the way to it: as with TCP, that is a reset and no end. */
-  #resetByPeer(): void {
-    this.lost(WSAECONNRESET);
-    this.#owner.onFinished('reset-by-peer');
   }
 
   #receiveNegotiation(buffer: WSABUF, length: number): void {
@@ -413,14 +414,13 @@ export class Session {
     this.#reading = false;
     if (this.#dead) return;
     if (unread || !this.#negotiated) {
-      this.#dead = true;
-      this.#abortWaiting();
-      this.#owner.onFinished('reset');
+      this.#abort();
       return;
     }
     // Bytes that still lie in the program's memory may change once it is told that its write was cancelled.
     this.#queue.adopt(Number.POSITIVE_INFINITY, this.#payloadMax, this.#completed);
     this.#complete(0);
+    this.#writesEnded = true;
     this.#finishWanted = true;
     this.#flush();
   }
@@ -443,9 +443,7 @@ export class Session {
     this.#store.clear();
     this.#reading = false;
     if (this.#dead) return;
-    this.#dead = true;
-    this.#abortWaiting();
-    this.#owner.onFinished('reset');
+    this.#abort();
   }
 
   /** The connection below is gone. `wsaError` 0: the peer ended in order, which is an end of data like any other. */
@@ -454,12 +452,9 @@ export class Session {
     this.#dead = true;
     if (wsaError === 0) this.#finishReceived = true;
     else this.#error = wsaError;
-    const error = this.#writeError();
     for (const done of this.#queue.clear()) this.#completed.push(done);
-    this.#complete(error);
-    const done = this.#shutdownDone;
-    this.#shutdownDone = null;
-    if (done !== null) this.#owner.defer(done, WSAENOTCONN);
+    this.#complete(this.#writeError());
+    this.#shutdownEnds(WSAENOTCONN);
     if (this.#closing) return;
     if (!this.#negotiated) {
       this.#ended = true;
@@ -478,12 +473,19 @@ export class Session {
     this.lost(unread || !this.#negotiated ? WSAECONNRESET : 0);
   }
 
-  #abortWaiting(): void {
+  /** What waits is lost, and the peer sees a reset. */
+  #abort(): void {
+    this.#dead = true;
     for (const done of this.#queue.clear()) this.#completed.push(done);
     this.#complete(WSA_OPERATION_ABORTED);
+    this.#shutdownEnds(WSA_OPERATION_ABORTED);
+    this.#owner.onFinished('reset');
+  }
+
+  #shutdownEnds(error: number): void {
     const done = this.#shutdownDone;
     this.#shutdownDone = null;
-    if (done !== null) this.#owner.defer(done, WSA_OPERATION_ABORTED);
+    if (done !== null) this.#owner.defer(done, error);
   }
 
   #checkFinished(): void {
@@ -493,7 +495,6 @@ export class Session {
   }
 
   #violate(what: string): void {
-    if (this.#dead) return;
-    this.#owner.onViolation(what);
+    if (!this.#dead) this.#owner.onViolation(what);
   }
 }

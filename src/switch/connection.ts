@@ -146,6 +146,7 @@ export class Connection
   }
 
   shutdown(done: (wsaError: number) => void): void {
+    this.#session.endWrites();
     // The end and its completion belong to one turn, and a later one, as in libuv: a peer in this very loop must not have the
     // end before `done` has been called.
     this.#services.scheduler.soon(() => {

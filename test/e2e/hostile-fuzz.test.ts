@@ -10,7 +10,9 @@ import { inventory, keyOf } from './programs/hostile-fields.js';
 
 const seed = Number(process.env.SOCKETS_DIRECT_TEST_SEED ?? 20_260);
 const factor = Math.max(1, Number(process.env.SOCKETS_DIRECT_TEST_RUNS ?? 1));
-const limit = 120_000 * factor;
+const limit = 220_000 * factor;
+/** Share of the ends that the attacker takes for something else, because a link ends at the same time. */
+const unseen = 0.005;
 const again = `SOCKETS_DIRECT_TEST_SEED=${seed} node --test build/test/e2e/hostile-fuzz.test.js`;
 
 /** Milliseconds for which a loop may stand still that shares two processors with the attack and with other tests. */
@@ -108,7 +110,7 @@ test('[shared-memory] WSD-MEM-31 a server outlives 100,000 wrong fields, and cou
   const { violation, unclear } = attacked.closed;
   const counted = is.reasons['peer-protocol'] ?? 0;
   assert.ok(
-    counted >= violation && counted <= violation + unclear,
+    counted >= violation && counted <= violation + unclear + violation * unseen,
     `${counted} of ${violation} to ${violation + unclear}; ${again}`,
   );
   assert.ok(unclear < violation / 100, `${unclear} unclear`);
@@ -144,7 +146,7 @@ test('[shared-memory] a client outlives a server that spoils every field, and no
   const counted = (is.reasons['peer-protocol'] ?? 0) - (is.ways['closed, peer-protocol'] ?? 0);
   const { violation, unclear } = attacked.closed;
   assert.ok(
-    counted >= violation && counted <= violation + unclear,
+    counted >= violation && counted <= violation + unclear + violation * unseen,
     `${counted} of ${violation} to ${violation + unclear}; ${again}`,
   );
   assert.ok((is.ways.connected ?? 0) > 100, 'many connects came about');
