@@ -20,8 +20,9 @@ import { remember } from './connection-info.js';
 import { errnoException } from './errors.js';
 import { requireInternals } from './internals.js';
 import { MessageBoundaries } from './message-boundaries.js';
-import type { AnyHandle, NativeRequest, NetSocket, QueuedChunk, ShutdownRequest, WriteCallback } from './node-types.js';
+import type { AnyHandle, NativeRequest, NetSocket, QueuedChunk, WriteCallback } from './node-types.js';
 import { publishClose } from './published.js';
+import { completeShutdown, fail, finishNativeWrite, resume } from './san-handle-callbacks.js';
 import { type Detached, recognize, type SanHandle } from './san-handle-face.js';
 import { withTcpFace } from './tcp-face.js';
 import { contain, settle } from './ticks.js';
@@ -335,7 +336,7 @@ function defineSanHandle(): SanHandleConstructor {
         contain(() => this.#resource.runInAsyncScope(this.finishShutdown, this, request, status), this, undefined);
       } else {
         this.#shutdownResource = null;
-        contain(() => resource.runInAsyncScope(complete, request as ShutdownRequest, status, this), this, undefined);
+        contain(() => resource.runInAsyncScope(completeShutdown, request, status, this), this, undefined);
         resource.emitDestroy();
       }
     }
@@ -478,23 +479,6 @@ function defineSanHandle(): SanHandleConstructor {
       if (needed) hold();
       else release();
     }
-  }
-
-  function complete(this: ShutdownRequest, status: number, handle: Handle): void {
-    this.oncomplete?.(status, handle, undefined);
-  }
-
-  function fail(this: Handle, status: number): void {
-    const socket = this.owner;
-    if (socket !== null && !socket.destroyed) socket.destroy(errnoException(status, 'read'));
-  }
-
-  function resume(handle: Handle): void {
-    handle.resume();
-  }
-
-  function finishNativeWrite(handle: Handle, request: NativeRequest): void {
-    handle.finishNative(request, 0);
   }
 
   return Handle as unknown as SanHandleConstructor;
