@@ -128,6 +128,8 @@ export class RdmaTransfers implements Pump {
   #started = 0;
   #finished = 0;
   #answers: Answer[] = [];
+  /** Pieces have been sent in this turn, and others wait for the next. */
+  #answered = false;
   /** What an operation of the peer reads that has not asked for its last piece yet (WSD-MEM-26). */
   #held: RdmaMemory | null = null;
   readonly #fenced: Fenced[] = [];
@@ -319,7 +321,9 @@ export class RdmaTransfers implements Pump {
     memory.transfers++;
     this.#hold(more === 0 ? null : memory);
     this.#answers.push({ memory, offset, left: length });
-    if (this.#answers.length === 1) this.#answerAll(turnMax);
+    if (!this.#answered) this.#answerAll(turnMax);
+    this.#answered = true;
+    this.#owner.link.pumps.add(this);
   }
 
   #hold(memory: RdmaMemory | null): void {
@@ -365,6 +369,7 @@ export class RdmaTransfers implements Pump {
   // ---- the ring has room
 
   pump(): number {
+    this.#answered = false;
     const sent = this.#answerAll(turnMax);
     const [operation] = this.#operations;
     return operation === undefined || operation.isRead ? sent : sent + this.#advance(turnMax - sent);
