@@ -6,6 +6,7 @@ import type { ConnectionStatus } from '../diagnostics/status.js';
 import type { TcpipProvider, TcpipSocket } from '../providers/tcpip/index.js';
 import { HEADER_SIZE, PAYLOAD_SIZE_MIN, type SessionOffer } from '../session/index.js';
 import type { Out, SanServiceProvider, SOCKADDR } from '../spi/index.js';
+import { CachedMemory } from './cached-memory.js';
 import type { Exclusion, SwitchSocket } from './face.js';
 import { NegotiationTimeouts } from './negotiation-timeouts.js';
 import { LocalPorts, type PortReservation } from './ports.js';
@@ -155,9 +156,10 @@ export class Switch {
     const catalog = this.#options.providers();
     if (typeof catalog === 'string') return catalog;
     const carriers: Carrier[] = [];
+    const cachedMemory = new CachedMemory();
     let reason: Reason = 'no-provider';
     for (const provider of catalog) {
-      const started = startProvider(provider, tcpip.protocolInfo, this.#upcalls.table);
+      const started = startProvider(provider, tcpip.protocolInfo, this.#upcalls.table, cachedMemory);
       this.#upcalls.takeCreated();
       if (isFailure(started)) {
         reason = this.#options.startReason(provider, started);

@@ -5,6 +5,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { DenseSet } from '../../collections/dense-set.js';
 import type { Reason } from '../../diagnostics/reasons.js';
+import type { PeerStatus } from '../../diagnostics/status.js';
 import { type Platform, PlatformError } from '../../platform/index.js';
 import { FD_ACCEPT, type SOCKADDR, WSAENOBUFS, WSAETIMEDOUT, type WSPUPCALLTABLEEX } from '../../spi/index.js';
 import { matchAddress, matchListener } from './addresses.js';
@@ -12,6 +13,8 @@ import { ARENA_SIZE } from './arena.js';
 import { Connection } from './connection.js';
 import { type EstablishedLink, LinkEndpoint } from './endpoint.js';
 import { type LinkOwner, PeerLink } from './link.js';
+import { LinkMemory } from './link-memory.js';
+import { ownProbe, type Probe } from './peer-memory.js';
 import { Poller } from './poller.js';
 import { REFUSED_NO_LISTENER } from './records.js';
 import { Rendezvous, type RendezvousEntry } from './rendezvous.js';
@@ -58,6 +61,7 @@ export class Links implements LinkOwner, Connector {
   readonly #rendezvous: Rendezvous;
   readonly #endpoint: LinkEndpoint;
   readonly #poller: Poller;
+  readonly #probe: Probe | null;
   /** Links by the peer's token. */
   readonly #links = new Map<string, PeerLink>();
   readonly #all = new Set<PeerLink>();
@@ -80,7 +84,9 @@ export class Links implements LinkOwner, Connector {
       scheduler: options.scheduler,
       yieldProcessor: platform.schedYield,
     });
+    this.#probe = ownProbe(platform, environment);
     this.#endpoint = new LinkEndpoint({
+      probe: this.#probe,
       platform,
       rendezvous: this.#rendezvous,
       arenaSize: ARENA_SIZE,
@@ -106,6 +112,16 @@ export class Links implements LinkOwner, Connector {
   /** Process id of the link's other end, as the kernel says. */
   peerProcess(link: PeerLink): number | null {
     return this.#established.get(link)?.peer.pid ?? null;
+  }
+
+  /** Each peer process, and whether RDMA memory of it is read directly; `tried` makes an attempt where there was none. */
+  *peers(tried = false): Generator<PeerStatus> {
+    for (const link of this.#all) {
+      const { memory } = link;
+      const pid = this.peerProcess(link);
+      if (memory === null || pid === null) continue;
+      yield { pid, connections: link.connectionCount, memory: tried ? memory.try() : memory.access };
+    }
   }
 
   // ---- listening
@@ -299,13 +315,22 @@ export class Links implements LinkOwner, Connector {
   #adopt(established: EstablishedLink): PeerLink {
     const known = this.#adopted.get(established);
     if (known !== undefined) return known;
-    const { socket, descriptor, peerToken } = established;
+    const { arena, side, socket, descriptor, peer, peerProbe, peerToken } = established;
+    const { platform } = this.#options;
     const link = new PeerLink({
-      arena: established.arena,
-      side: established.side,
+      arena,
+      side,
+      memory: new LinkMemory({
+        arena,
+        side,
+        platform,
+        pid: peer.pid,
+        probe: peerProbe,
+        allowed: this.#probe !== null,
+      }),
       poller: this.#poller,
       owner: this,
-      ringDoorbell: () => this.#options.platform.ringDoorbell(descriptor),
+      ringDoorbell: () => platform.ringDoorbell(descriptor),
     });
     if (!this.#links.has(peerToken)) this.#links.set(peerToken, link);
     this.#all.add(link);
@@ -328,6 +353,7 @@ export class Links implements LinkOwner, Connector {
   ended(link: PeerLink, cause: string): void {
     if (cause !== 'peer-gone' && cause !== 'closed') this.#options.count('link-violation');
     this.#all.delete(link);
+    link.memory?.close();
     for (const [token, known] of this.#links) {
       if (known !== link) continue;
       this.#links.delete(token);

@@ -6,7 +6,9 @@
  *     accept    2, id, generation
  *     refuse    3, id, generation, cause
  *     close     4, id, generation
- *     rdma      5, id, generation, offset, descriptor[4], and the bytes to write
+ *     write     5, id, generation, offset, descriptor[4], and the bytes to write
+ *     read      6, id, generation, offset, descriptor[4], length, bytes that will be asked for after these
+ *     data      7, id, generation, and bytes that were asked for by reads, in their order
  *
  * An id is a slot of the side that initiated, plus 65536 if that is side 1. The generation tells one use of a slot from
  * the next.
@@ -20,6 +22,8 @@ export const RECORD_ACCEPT = 2;
 export const RECORD_REFUSE = 3;
 export const RECORD_CLOSE = 4;
 export const RECORD_RDMA_WRITE = 5;
+export const RECORD_RDMA_READ = 6;
+export const RECORD_RDMA_DATA = 7;
 
 /** Bytes of the records. */
 export const CONNECT_SIZE = 52;
@@ -28,6 +32,9 @@ export const REFUSE_SIZE = 16;
 export const CLOSE_SIZE = 12;
 /** Without the bytes to write. */
 export const RDMA_WRITE_SIZE = 32;
+export const RDMA_READ_SIZE = 40;
+/** Without the bytes that were read. */
+export const RDMA_DATA_SIZE = 12;
 
 /** The peer's switch said no (CF_REJECT, or its backlog was full): final for the connector (WSD-ACC-24, WSD-LSN-10). */
 export const REFUSED_BY_SWITCH = 1;

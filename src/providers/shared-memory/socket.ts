@@ -21,7 +21,8 @@ import {
 } from '../../spi/index.js';
 import type { Connection, ConnectionOwner } from './connection.js';
 import type { Listener } from './listener.js';
-import { RdmaRegistrations, Registrations } from './memory.js';
+import { type Exposer, RdmaRegistrations, Registrations } from './memory.js';
+import { RegistrationCache } from './registration-cache.js';
 
 /** Looks after connects under way. */
 export interface Connector {
@@ -61,6 +62,7 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner, Memb
   reason: string | null = null;
   #registrations: Registrations | null = null;
   #rdma: RdmaRegistrations | null = null;
+  #cache: RegistrationCache | null = null;
   /** Outgoing buffer from WSPGetSendBuffer that awaits its WSPSend. */
   sendBuffer: WSABUF | null = null;
   /** Bytes of it. */
@@ -84,19 +86,47 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner, Memb
   }
 
   get registrations(): Registrations {
-    this.#registrations ??= new Registrations();
+    this.#registrations ??= new Registrations(this.cache);
     return this.#registrations;
   }
 
+  /** To be asked for once there is a connection. */
   get rdma(): RdmaRegistrations {
-    this.#rdma ??= new RdmaRegistrations();
+    this.#rdma ??= new RdmaRegistrations(this.cache, this.#exposer());
     return this.#rdma;
+  }
+
+  get cache(): RegistrationCache {
+    this.#cache ??= new RegistrationCache((buffer) => this.connection?.link.memory?.addressOf(buffer) ?? null);
+    return this.#cache;
+  }
+
+  #exposer(): Exposer | null {
+    const { connection } = this;
+    const memory = connection?.link.memory;
+    if (connection === null || !memory) return null;
+    return {
+      expose: (address, length, flags, key0, key1) => memory.expose(connection.id, address, length, flags, key0, key1),
+      hide: (reference) => memory.hide(reference),
+      hideSurely: (reference) => memory.hideSurely(reference),
+    };
+  }
+
+  /** Memory is about to go away: 0 or a Winsock error (WSD-CCH-10). */
+  invalidate(buffer: ArrayBufferLike): number {
+    return this.#cache?.invalidate(buffer) ?? WSAEINVAL;
+  }
+
+  connectionEnding(): void {
+    this.#rdma?.hideAll();
+    this.#cache?.clear();
   }
 
   /** Forgets all memory of the socket. */
   forgetMemory(): void {
     this.#registrations?.clear();
     this.#rdma?.clear();
+    this.#cache?.clear();
   }
 
   get spi(): 'ProviderSocket' {
