@@ -7,7 +7,14 @@
 
 import type { CloseCause } from '../diagnostics/channels.js';
 import type { ConnectionStatus } from '../diagnostics/status.js';
-import { type Ending, HEADER_SIZE, Session, type SessionOwner, type SessionWire } from '../session/index.js';
+import {
+  type Ending,
+  HEADER_SIZE,
+  Session,
+  type SessionOwner,
+  type SessionRdma,
+  type SessionWire,
+} from '../session/index.js';
 import {
   type Out,
   type ProviderSocket,
@@ -22,6 +29,7 @@ import {
   type WSPPROC_TABLE,
 } from '../spi/index.js';
 import type { ConnectionEvents, SanConnection } from './face.js';
+import { Rdma, RdmaOperation, type RdmaOwner } from './rdma.js';
 import { RegisteredMemory } from './registered-memory.js';
 import type { Carrier, OpenConnection, Services } from './services.js';
 import type { ReceiveBuffer, TransferMemory } from './transfer-memory.js';
@@ -43,7 +51,7 @@ export interface NegotiationHandler {
 }
 
 export class Connection
-  implements SanConnection, SessionWire, SessionOwner, CompletionTarget, WaitingWriter, OpenConnection
+  implements SanConnection, SessionWire, SessionOwner, RdmaOwner, CompletionTarget, WaitingWriter, OpenConnection
 {
   readonly provider: string;
   readonly localAddress: SOCKADDR;
@@ -79,17 +87,18 @@ export class Connection
     this.#services = services;
     this.#carrier = carrier;
     this.#table = carrier.provider.table;
-    const { offer } = carrier;
+    const { offer, largeThreshold } = carrier;
     this.#memory =
       carrier.memory ??
-      new RegisteredMemory(carrier.provider, socket, HEADER_SIZE + offer.payloadSize, offer.postedBuffersMax);
+      // One more for answers to large sends.
+      new RegisteredMemory(carrier.provider, socket, HEADER_SIZE + offer.payloadSize, offer.postedBuffersMax + 1);
     this.#errno = carrier.errno;
     this.#socket = socket;
     this.#initiator = initiator;
     this.provider = carrier.provider.name;
     this.localAddress = local;
     this.peerAddress = peer;
-    this.#session = new Session(this, this, { offer, initiator, copyMax, gatherMax, acceptMax });
+    this.#session = new Session(this, this, { offer, initiator, copyMax, gatherMax, acceptMax, largeThreshold });
     this.established = services.now();
     handle.target = this;
     services.connections.add(this);
@@ -143,6 +152,10 @@ export class Connection
 
   writeUrgent(chunk: Uint8Array, done: (wsaError: number) => void): boolean {
     return this.#session.writeUrgent(chunk, done);
+  }
+
+  set largeThreshold(bytes: number) {
+    this.#session.largeThreshold = bytes;
   }
 
   shutdown(done: (wsaError: number) => void): void {
@@ -205,7 +218,7 @@ export class Connection
 
   getSendBuffer(length: number): WSABUF | null {
     // What follows a message that could not be sent must not be sent either: the peer would take it for what is missing.
-    if (this.#lost || !this.#companionOpen) return null;
+    if (this.#lost || !this.#socketOpen) return null;
     const error = this.#memory.getSendBuffer(this.#socket, length, this.#sendBuffer);
     if (error === 0) return this.#sendBuffer;
     this.#lose(error);
@@ -266,6 +279,32 @@ export class Connection
     this.#lose(this.#errno.value);
   }
 
+  // ---- RDMA
+
+  #rdma: Rdma | null = null;
+
+  get rdma(): SessionRdma {
+    const { provider, rdmaMemory } = this.#carrier;
+    this.#rdma ??= new Rdma(provider, rdmaMemory, this.#socket, this);
+    return this.#rdma;
+  }
+
+  rdmaBegins(): void {
+    this.#services.trace?.('first large transfer', this.provider, this.#socket, '');
+  }
+
+  transferred(bytes: Buffer | null): void {
+    this.#session.transferred(bytes);
+  }
+
+  rdmaFailed(wsaError: number): void {
+    this.#lose(wsaError);
+  }
+
+  cutOff(): void {
+    this.#closeSocket();
+  }
+
   // ---- completions
 
   #posting = false;
@@ -273,6 +312,10 @@ export class Connection
   #early: [overlapped: WSAOVERLAPPED, wsaError: number, bytes: number][] | null = null;
 
   completed(overlapped: WSAOVERLAPPED, wsaError: number, bytes: number): void {
+    if (this.#rdma !== null && overlapped instanceof RdmaOperation) {
+      if (this.#socketOpen) this.#rdma.completed(overlapped, wsaError);
+      return;
+    }
     if (this.#posting || this.#early !== null) {
       if (this.#early === null) {
         this.#early = [];
@@ -307,13 +350,14 @@ export class Connection
   }
 
   #settleLoss(wsaError: number): void {
+    const cause = this.#causeOf(wsaError);
     if (wsaError === WSAECONNABORTED) {
       const unconsumed = this.#carrier.provider.extensions.diagnostics?.WSPQueryUnconsumed(this.#socket) ?? 1;
       this.#session.peerDied(unconsumed);
     } else {
       this.#session.lost(wsaError);
     }
-    this.#closeCompanion(this.#causeOf(wsaError));
+    this.#closeCompanion(cause);
   }
 
   #causeOf(wsaError: number): CloseCause {
@@ -329,11 +373,20 @@ export class Connection
     this.#companionOpen = false;
     this.#services.connections.delete(this);
     this.#services.waitingWrites.remove(this);
-    this.#memory.release();
-    this.#table.WSPCloseSocket(this.#socket, this.#errno);
+    this.#closeSocket();
     this.onClosed?.();
     this.onClosed = null;
     this.events?.onClosed?.(cause, this.#services.now() - this.established);
+  }
+
+  #socketOpen = true;
+
+  #closeSocket(): void {
+    if (!this.#socketOpen) return;
+    this.#rdma?.release();
+    this.#socketOpen = false;
+    this.#memory.release();
+    this.#table.WSPCloseSocket(this.#socket, this.#errno);
   }
 
   // ---- what the session tells

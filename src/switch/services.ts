@@ -10,6 +10,7 @@ import type { Negotiating, NegotiationTimeouts } from './negotiation-timeouts.js
 import type { LocalPorts } from './ports.js';
 import type { ProviderMemory } from './provider-memory.js';
 import type { StartedProvider } from './provider-table.js';
+import type { RdmaMemory } from './rdma-memory.js';
 import type { RoutingTable } from './routing-table.js';
 import type { Scheduler } from './scheduler.js';
 import type { Handle, Upcalls } from './upcalls.js';
@@ -22,6 +23,9 @@ export interface Carrier {
   readonly offer: SessionOffer;
   /** Null: the provider lends none, and each connection registers its own. */
   readonly memory: ProviderMemory | null;
+  readonly rdmaMemory: RdmaMemory;
+  /** Writes of more bytes go by RDMA; what a program sets on its socket comes first. */
+  readonly largeThreshold: number;
   readonly errno: Out<number>;
   readonly flags: Out<number>;
 }

@@ -12,6 +12,7 @@ import { NegotiationTimeouts } from './negotiation-timeouts.js';
 import { LocalPorts, type PortReservation } from './ports.js';
 import { ProviderMemory } from './provider-memory.js';
 import { isFailure, queryAddresses, type StartedProvider, type StartFailure, startProvider } from './provider-table.js';
+import { RdmaMemory } from './rdma-memory.js';
 import { RoutingTable } from './routing-table.js';
 import type { Scheduler } from './scheduler.js';
 import type { Carrier, Services, SessionTrace } from './services.js';
@@ -23,10 +24,12 @@ import { WaitingWrites } from './waiting-writes.js';
 const usualOffer: SessionOffer = { postedBuffers: 8, postedBuffersMax: 32, payloadSize: 16384 };
 
 /** What connections of a provider offer: no message is larger than it takes (WSD-LIM-2). Null if that is too little. */
-function offerOf({ messageSizeMax }: StartedProvider): SessionOffer | null {
+function offerOf({ messageSizeMax, extensions }: StartedProvider): SessionOffer | null {
   // A multiple of 8, as every offset.
   const payloadSize = Math.min(usualOffer.payloadSize, Math.floor((messageSizeMax - HEADER_SIZE) / 8) * 8);
-  return payloadSize < PAYLOAD_SIZE_MIN ? null : { ...usualOffer, payloadSize };
+  // WSD-XFR-10: how this side takes large sends, which is told in the negotiation.
+  const large = extensions.WSPRdmaRead === null ? 'write' : 'read';
+  return payloadSize < PAYLOAD_SIZE_MIN ? null : { ...usualOffer, payloadSize, large };
 }
 
 export interface SwitchOptions {
@@ -46,6 +49,8 @@ export interface SwitchOptions {
   readonly required: boolean;
   /** What the user keeps on TCP/IP; absent: nothing. */
   readonly policy?: Exclusion | null;
+  /** Writes of more bytes go by RDMA, whatever the providers wish; infinity: none. Absent: what they wish (WSD-XFR-7). */
+  readonly largeThreshold?: number;
   readonly trace: SessionTrace | null;
   /** Told of every decision. */
   count(reason: Reason): void;
@@ -152,7 +157,7 @@ export class Switch {
   }
 
   #startProviders(): Services | Reason {
-    const { tcpip, scheduler, now, required, trace, count } = this.#options;
+    const { tcpip, scheduler, now, required, trace, count, largeThreshold } = this.#options;
     const catalog = this.#options.providers();
     if (typeof catalog === 'string') return catalog;
     const carriers: Carrier[] = [];
@@ -176,6 +181,8 @@ export class Switch {
         provider: started,
         offer,
         memory: providerMemory && new ProviderMemory(providerMemory, HEADER_SIZE + offer.payloadSize),
+        rdmaMemory: new RdmaMemory(started),
+        largeThreshold: largeThreshold ?? started.rdmaThreshold,
         errno,
         flags: { value: 0 },
       });
