@@ -7,8 +7,9 @@ import { isIPv6 } from 'node:net';
 import { count } from './diagnostics/counters.js';
 import type { Reason } from './diagnostics/reasons.js';
 import { Recorder } from './diagnostics/recorder.js';
-import { addStatusSource, status } from './diagnostics/status.js';
+import { addStatusSource, type PeerStatus, status } from './diagnostics/status.js';
 import { loadPlatform } from './platform/index.js';
+import type { Links } from './providers/shared-memory/links.js';
 import { SharedMemoryProvider } from './providers/shared-memory/provider.js';
 import { createTcpipProvider, type TcpipProvider, type TcpipServiceProvider } from './providers/tcpip/index.js';
 import type { SOCKADDR } from './spi/index.js';
@@ -25,6 +26,7 @@ const exitBudget = 1000;
 
 let instance: Switch | null = null;
 let tcpip: TcpipServiceProvider | null = null;
+let links: () => Links | null = () => null;
 
 /** The switch of this event loop, made at the first call. Nothing is loaded from outside before a socket needs it. */
 export function getSwitch(): Switch {
@@ -65,6 +67,7 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     connectBudget: connectBudgetOf(environment, required ? requiredConnectBudget : usualConnectBudget),
     scheduler,
   });
+  links = () => sharedMemory.links;
   const made = new Switch({
     tcpip: getTcpip(),
     // The net face is not even installed then; the Winsock face works, by TCP/IP alone.
@@ -87,12 +90,18 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
   addStatusSource({
     connections: () => made.connections(),
     unavailable: () => made.startReason,
+    peers: () => links()?.peers() ?? [],
     polling: () => {
       const polling = sharedMemory.links?.polling;
       return polling === undefined ? null : { fruitless: polling.fruitless / 1000, time: polling.time / 1000 };
     },
   });
   return made;
+}
+
+/** The peers of this event loop, after an attempt to read memory of each: what `doctor` tells of it. */
+export function tryPeerMemory(): PeerStatus[] {
+  return [...(links()?.peers(true) ?? [])];
 }
 
 /** Milliseconds; by then a first connect is over, and what opening costs is not its. */

@@ -29,10 +29,9 @@ import {
   type WSPPROC_TABLE,
 } from '../spi/index.js';
 import type { ConnectionEvents, SanConnection } from './face.js';
-import type { Negotiating } from './negotiation-timeouts.js';
 import { Rdma, RdmaOperation, type RdmaOwner } from './rdma.js';
 import { RegisteredMemory } from './registered-memory.js';
-import type { Carrier, Services } from './services.js';
+import type { Carrier, OpenConnection, Services } from './services.js';
 import type { ReceiveBuffer, TransferMemory } from './transfer-memory.js';
 import type { CompletionTarget, Handle } from './upcalls.js';
 import type { WaitingWriter } from './waiting-writes.js';
@@ -48,16 +47,17 @@ const noMemory = { bytes: new Uint8Array(0), words: new Int32Array(0) };
 /** Told how the negotiation ends, once. */
 export interface NegotiationHandler {
   negotiated(connection: Connection): void;
-  failed(wsaError: number): void;
+  negotiationFailed(connection: Connection, wsaError: number): void;
 }
 
 export class Connection
-  implements SanConnection, SessionWire, SessionOwner, RdmaOwner, CompletionTarget, WaitingWriter, Negotiating
+  implements SanConnection, SessionWire, SessionOwner, RdmaOwner, CompletionTarget, WaitingWriter, OpenConnection
 {
   readonly provider: string;
   readonly localAddress: SOCKADDR;
   readonly peerAddress: SOCKADDR;
   events: ConnectionEvents | null = null;
+  place = -1;
   /** Called once when the companion is gone. */
   onClosed: (() => void) | null = null;
   readonly #services: Services;
@@ -67,11 +67,10 @@ export class Connection
   readonly #socket: ProviderSocket;
   readonly #session: Session;
   readonly #initiator: boolean;
-  #negotiation: NegotiationHandler | null = null;
+  negotiation: NegotiationHandler | null = null;
   #companionOpen = true;
   #lost = false;
-  /** Of the services' clock. */
-  readonly #established: number;
+  readonly established: number;
   readonly #errno: Out<number>;
   #sendBuffer: WSABUF = { len: 0, buf: noMemory, offset: 0 };
   #sendList: readonly WSABUF[] = [this.#sendBuffer];
@@ -100,15 +99,15 @@ export class Connection
     this.localAddress = local;
     this.peerAddress = peer;
     this.#session = new Session(this, this, { offer, initiator, copyMax, gatherMax, acceptMax, largeThreshold });
-    this.#established = services.now();
+    this.established = services.now();
     handle.target = this;
     services.connections.add(this);
   }
 
   /** Posts the receive buffers, then negotiates (WSD-CON-18, WSD-NEG-1 to WSD-NEG-5). `handler` is never called before this returns. */
   negotiate(handler: NegotiationHandler): void {
-    this.#negotiation = handler;
-    this.#services.negotiationTimeouts.add(this);
+    this.negotiation = handler;
+    this.#services.negotiationTimeouts.arm();
     const { postedBuffers } = this.#carrier.offer;
     if (this.postMore(postedBuffers) < postedBuffers) {
       this.#services.scheduler.soon(() => this.#negotiationFailed(WSAENOBUFS));
@@ -130,12 +129,11 @@ export class Connection
   }
 
   #negotiationFailed(wsaError: number): void {
-    const handler = this.#negotiation;
+    const handler = this.negotiation;
     if (handler === null) return;
-    this.#negotiation = null;
-    this.#services.negotiationTimeouts.remove(this);
+    this.negotiation = null;
     this.#session.reset();
-    handler.failed(wsaError);
+    handler.negotiationFailed(this, wsaError);
   }
 
   // ---- the program's side
@@ -165,6 +163,8 @@ export class Connection
     // The end and its completion belong to one turn, and a later one, as in libuv: a peer in this very loop must not have the
     // end before `done` has been called.
     this.#services.scheduler.soon(() => {
+      // What is deferred in here runs at once, so no turn has to be asked for.
+      this.#deferred ??= [];
       this.#session.shutdown(done);
       this.#runDeferred();
     });
@@ -201,7 +201,7 @@ export class Connection
       localAddress: { address: this.localAddress.address, port: this.localAddress.port },
       peerAddress: { address: this.peerAddress.address, port: this.peerAddress.port },
       peerPid: this.#carrier.provider.extensions.diagnostics?.WSPQueryPeerProcess(this.#socket) ?? null,
-      age: Math.round(this.#services.now() - this.#established),
+      age: Math.round(this.#services.now() - this.established),
       bytesRead: session.bytesReceived,
       bytesWritten: session.bytesSent,
       credits: session.credits,
@@ -373,11 +373,10 @@ export class Connection
     this.#companionOpen = false;
     this.#services.connections.delete(this);
     this.#services.waitingWrites.remove(this);
-    if (this.#negotiation !== null) this.#services.negotiationTimeouts.remove(this);
     this.#closeSocket();
     this.onClosed?.();
     this.onClosed = null;
-    this.events?.onClosed?.(cause, this.#services.now() - this.#established);
+    this.events?.onClosed?.(cause, this.#services.now() - this.established);
   }
 
   #socketOpen = true;
@@ -393,15 +392,14 @@ export class Connection
   // ---- what the session tells
 
   onNegotiated(): void {
-    this.#services.negotiationTimeouts.remove(this);
     const { trace } = this.#services;
     if (trace !== null) {
       trace('negotiation received', this.provider, this.#socket, '');
       if (!this.#initiator) this.#traceNegotiation();
       this.#traceData = true;
     }
-    const handler = this.#negotiation;
-    this.#negotiation = null;
+    const handler = this.negotiation;
+    this.negotiation = null;
     handler?.negotiated(this);
   }
 
@@ -429,7 +427,7 @@ export class Connection
 
   onError(wsaError: number): void {
     this.#runDeferred();
-    if (this.#negotiation !== null) this.#negotiationFailed(wsaError);
+    if (this.negotiation !== null) this.#negotiationFailed(wsaError);
     else this.events?.onError(wsaError);
   }
 

@@ -35,6 +35,8 @@ import {
   type WSPUPCALLTABLEEX,
 } from '../spi/index.js';
 
+import type { CachedMemory } from './cached-memory.js';
+
 /** A provider that has been started, with all that the switch knows of it. */
 export interface StartedProvider {
   readonly name: string;
@@ -46,6 +48,8 @@ export interface StartedProvider {
   readonly messageSizeMax: number;
   readonly rdmaSizeMax: number;
   readonly rdmaThreshold: number;
+  /** Told when memory goes away that was registered. */
+  readonly cachedMemory: CachedMemory;
 }
 
 /** Why a provider was left out (WSD-INI-18): a Winsock error, or the GUID of a mandatory extension that is missing. */
@@ -63,6 +67,7 @@ export function startProvider(
   provider: SanServiceProvider,
   tcpip: WSAPROTOCOL_INFO,
   upcalls: WSPUPCALLTABLEEX,
+  cachedMemory: CachedMemory,
 ): StartedProvider | StartFailure {
   const data: WSPDATA = { wVersion: 0, wHighVersion: 0, szDescription: '' };
   const out: Out<WSPPROC_TABLE | null> = { value: null };
@@ -70,7 +75,7 @@ export function startProvider(
   if (error !== 0 || out.value === null) return { wsaError: error || WSAEFAULT, missing: null };
   const table = out.value;
   const errno: Out<number> = { value: 0 };
-  const started = useHelperSocket(provider, table, errno);
+  const started = useHelperSocket(provider, table, cachedMemory, errno);
   if (isFailure(started)) table.WSPCleanup(errno);
   return started;
 }
@@ -78,6 +83,7 @@ export function startProvider(
 function useHelperSocket(
   provider: SanServiceProvider,
   table: WSPPROC_TABLE,
+  cachedMemory: CachedMemory,
   errno: Out<number>,
 ): StartedProvider | StartFailure {
   const helper = helperSocket(table, errno);
@@ -114,11 +120,12 @@ function useHelperSocket(
       name: provider.name,
       catalogEntryId: provider.protocolInfo.dwCatalogEntryId,
       table,
-      extensions,
+      extensions: cachedMemory.watch(extensions),
       addresses,
       messageSizeMax: limit(SO_MAX_MSG_SIZE),
       rdmaSizeMax: Math.max(1, limit(SO_MAX_RDMA_SIZE)),
       rdmaThreshold: limit(SO_RDMA_THRESHOLD_SIZE),
+      cachedMemory,
     };
   } finally {
     table.WSPCloseSocket(helper, errno);

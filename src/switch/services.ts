@@ -1,11 +1,12 @@
 /** What the parts of a switch share. */
 
+import type { DenseSet, Member } from '../collections/dense-set.js';
 import type { Reason } from '../diagnostics/reasons.js';
 import type { ConnectionStatus } from '../diagnostics/status.js';
 import type { TcpipProvider } from '../providers/tcpip/index.js';
 import type { SessionOffer } from '../session/index.js';
 import type { Out, ProviderSocket } from '../spi/index.js';
-import type { NegotiationTimeouts } from './negotiation-timeouts.js';
+import type { Negotiating, NegotiationTimeouts } from './negotiation-timeouts.js';
 import type { LocalPorts } from './ports.js';
 import type { ProviderMemory } from './provider-memory.js';
 import type { StartedProvider } from './provider-table.js';
@@ -30,7 +31,7 @@ export interface Carrier {
 }
 
 /** A SAN socket that listens or connects for a socket of the program (WSD-SOC-6). */
-export interface Companion {
+export interface Companion extends Member {
   readonly socket: ProviderSocket;
   readonly handle: Handle;
 }
@@ -39,7 +40,7 @@ export interface Companion {
 export type SessionTrace = (step: string, provider: string, socket: object, detail: string) => void;
 
 /** A connection as the switch sees it. */
-export interface OpenConnection {
+export interface OpenConnection extends Member, Negotiating {
   /** For status displays; null while it negotiates. */
   readonly status: ConnectionStatus | null;
   /** The program has written something that is not on the wire yet. */
@@ -60,9 +61,9 @@ export interface Services {
   readonly waitingWrites: WaitingWrites;
   readonly negotiationTimeouts: NegotiationTimeouts;
   /** All established ones that have a companion. */
-  readonly connections: Set<OpenConnection>;
+  readonly connections: DenseSet<OpenConnection>;
   /** Companions that listen or connect. */
-  readonly companions: Set<Companion>;
+  readonly companions: DenseSet<Companion>;
   readonly trace: SessionTrace | null;
   /** A fallback to TCP/IP is an error (decision 9). */
   readonly required: boolean;

@@ -1,10 +1,12 @@
 /** The Windows Sockets switch: makes SAN providers and TCP/IP look like one provider (WSD-COMP-1, WSD-COMP-2). */
 
+import { DenseSet } from '../collections/dense-set.js';
 import type { Reason } from '../diagnostics/reasons.js';
 import type { ConnectionStatus } from '../diagnostics/status.js';
 import type { TcpipProvider, TcpipSocket } from '../providers/tcpip/index.js';
 import { HEADER_SIZE, PAYLOAD_SIZE_MIN, type SessionOffer } from '../session/index.js';
 import type { Out, SanServiceProvider, SOCKADDR } from '../spi/index.js';
+import { CachedMemory } from './cached-memory.js';
 import type { Exclusion, SwitchSocket } from './face.js';
 import { NegotiationTimeouts } from './negotiation-timeouts.js';
 import { LocalPorts, type PortReservation } from './ports.js';
@@ -14,7 +16,7 @@ import { RdmaMemory } from './rdma-memory.js';
 import { RoutingTable } from './routing-table.js';
 import type { Scheduler } from './scheduler.js';
 import type { Carrier, Services, SessionTrace } from './services.js';
-import { Socket } from './socket.js';
+import { Socket, type SocketContext } from './socket.js';
 import { Upcalls } from './upcalls.js';
 import { WaitingWrites } from './waiting-writes.js';
 
@@ -59,15 +61,18 @@ export class Switch {
   readonly #upcalls = new Upcalls();
   #services: Services | Reason | null = null;
   #addressListVersion = 0;
+  /** What all sockets have in common. */
+  readonly #socketContext: SocketContext;
 
   constructor(options: SwitchOptions) {
     this.#options = options;
+    const { tcpip, required, policy = null, isForeign, count } = options;
+    this.#socketContext = { tcpip, required, policy, isForeign, count, services: () => this.#start() };
   }
 
   /** WSD-SOC-1: the program has made its TCP/IP socket; the switch keeps a record of it, and nothing else happens yet. */
   openSocket(tcpip: TcpipSocket): SwitchSocket {
-    const { tcpip: provider, required, policy = null, isForeign, count } = this.#options;
-    return new Socket({ tcpip: provider, required, policy, isForeign, count, services: () => this.#start() }, tcpip);
+    return new Socket(this.#socketContext, tcpip);
   }
 
   /**
@@ -156,9 +161,10 @@ export class Switch {
     const catalog = this.#options.providers();
     if (typeof catalog === 'string') return catalog;
     const carriers: Carrier[] = [];
+    const cachedMemory = new CachedMemory();
     let reason: Reason = 'no-provider';
     for (const provider of catalog) {
-      const started = startProvider(provider, tcpip.protocolInfo, this.#upcalls.table);
+      const started = startProvider(provider, tcpip.protocolInfo, this.#upcalls.table, cachedMemory);
       this.#upcalls.takeCreated();
       if (isFailure(started)) {
         reason = this.#options.startReason(provider, started);
@@ -185,6 +191,7 @@ export class Switch {
     const routes = new RoutingTable<Carrier>();
     for (const carrier of carriers) routes.add(carrier, carrier.provider.addresses);
     this.#addressListVersion = tcpip.addressListVersion();
+    const connections: Services['connections'] = new DenseSet();
     return {
       scheduler,
       upcalls: this.#upcalls,
@@ -193,9 +200,9 @@ export class Switch {
       carriers,
       routes,
       waitingWrites: new WaitingWrites(scheduler),
-      negotiationTimeouts: new NegotiationTimeouts(scheduler),
-      connections: new Set(),
-      companions: new Set(),
+      negotiationTimeouts: new NegotiationTimeouts(scheduler, () => this.#options.now(), connections),
+      connections,
+      companions: new DenseSet(),
       trace,
       required,
       count,

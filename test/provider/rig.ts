@@ -17,6 +17,8 @@ export interface Party {
 export interface RigOptions {
   /** Milliseconds that a connect may take. */
   connectBudget?: number;
+  /** False: shared memory must not read the peer's process. Default: as the environment of the tests has it. */
+  peerMemory?: boolean;
   /** Knobs of the simulated NIC. */
   simulated?: Partial<SimulatedOptions>;
 }

@@ -25,7 +25,7 @@ export class SimulatedHost extends Host {
     super(
       process.scheduler,
       networks.map((addresses, i) => stage.provider(process, `network-${i}`, addresses, knobs)),
-      options,
+      { now: () => stage.world.now() / 1000, ...options },
     );
   }
 }
