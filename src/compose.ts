@@ -82,6 +82,7 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     isForeign: (address) => isForeign(getTcpip(), address),
     required,
     policy: policyOf(environment),
+    ...largeThresholdOf(environment),
     trace:
       recorder === null ? null : (step, provider, socket, detail) => recorder.session(step, provider, socket, detail),
     count,
@@ -139,6 +140,13 @@ function connectBudgetOf(environment: Readonly<Record<string, string | undefined
   const wanted = environment.SOCKETS_DIRECT_CONNECT_BUDGET ?? '';
   const milliseconds = Number(wanted);
   return /^\d+$/.test(wanted) && milliseconds >= 1 && milliseconds <= connectBudgetMax ? milliseconds : usual;
+}
+
+/** SOCKETS_DIRECT_RDMA_THRESHOLD: bytes, or `off`. What is neither is not heeded, and the provider decides. */
+function largeThresholdOf(environment: Readonly<Record<string, string | undefined>>): { largeThreshold?: number } {
+  const wanted = environment.SOCKETS_DIRECT_RDMA_THRESHOLD ?? '';
+  if (wanted === 'off') return { largeThreshold: Number.POSITIVE_INFINITY };
+  return /^\d{1,10}$/.test(wanted) ? { largeThreshold: Number(wanted) } : {};
 }
 
 function requiresSan(environment: Readonly<Record<string, string | undefined>>): boolean {

@@ -13,6 +13,8 @@ import {
   SIO_ADDRESS_LIST_QUERY,
   SIO_GET_EXTENSION_FUNCTION_POINTER,
   SO_MAX_MSG_SIZE,
+  SO_MAX_RDMA_SIZE,
+  SO_RDMA_THRESHOLD_SIZE,
   SOCK_STREAM,
   type SOCKET_ADDRESS,
   type SOCKET_ADDRESS_LIST,
@@ -42,8 +44,10 @@ export interface StartedProvider {
   readonly table: WSPPROC_TABLE;
   readonly extensions: ExtensionFunctions;
   readonly addresses: readonly SOCKET_ADDRESS[];
-  /** SO_MAX_MSG_SIZE in bytes; infinity where the provider reports none. */
+  /** SO_MAX_MSG_SIZE, SO_MAX_RDMA_SIZE and SO_RDMA_THRESHOLD_SIZE in bytes (WSD-OPT-2); infinity where there is none. */
   readonly messageSizeMax: number;
+  readonly rdmaSizeMax: number;
+  readonly rdmaThreshold: number;
   /** Told when memory goes away that was registered. */
   readonly cachedMemory: CachedMemory;
 }
@@ -107,15 +111,20 @@ function useHelperSocket(
     };
     const extensions = fetchExtensions(fetch);
     if (typeof extensions === 'string') return { wsaError: errno.value, missing: extensions };
-    const size: Out<number> = { value: 0 };
-    const limited = table.WSPGetSockOpt(helper, SOL_SOCKET, SO_MAX_MSG_SIZE, size, { value: 4 }, errno) === 0;
+    const limit = (name: number): number => {
+      const size: Out<number> = { value: 0 };
+      const limited = table.WSPGetSockOpt(helper, SOL_SOCKET, name, size, { value: 4 }, errno) === 0;
+      return limited ? size.value : Number.POSITIVE_INFINITY;
+    };
     return {
       name: provider.name,
       catalogEntryId: provider.protocolInfo.dwCatalogEntryId,
       table,
       extensions: cachedMemory.watch(extensions),
       addresses,
-      messageSizeMax: limited ? size.value : Number.POSITIVE_INFINITY,
+      messageSizeMax: limit(SO_MAX_MSG_SIZE),
+      rdmaSizeMax: Math.max(1, limit(SO_MAX_RDMA_SIZE)),
+      rdmaThreshold: limit(SO_RDMA_THRESHOLD_SIZE),
       cachedMemory,
     };
   } finally {

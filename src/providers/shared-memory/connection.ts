@@ -43,7 +43,7 @@ const privateSize = 256;
 const wordLoopMax = 96;
 
 /** Posted buffers for which there is room at first; a power of two. */
-const initialCapacity = 16;
+const initialCapacity = 8;
 
 /** Who owns a connection: its socket. */
 export interface ConnectionOwner {

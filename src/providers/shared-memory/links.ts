@@ -3,6 +3,7 @@
  */
 
 import { AsyncResource } from 'node:async_hooks';
+import { DenseSet } from '../../collections/dense-set.js';
 import type { Reason } from '../../diagnostics/reasons.js';
 import type { PeerStatus } from '../../diagnostics/status.js';
 import { type Platform, PlatformError } from '../../platform/index.js';
@@ -18,7 +19,7 @@ import { Poller } from './poller.js';
 import { REFUSED_NO_LISTENER } from './records.js';
 import { Rendezvous, type RendezvousEntry } from './rendezvous.js';
 import type { Scheduler } from './scheduler.js';
-import type { Connector, SharedMemorySocket } from './socket.js';
+import { type Connector, ConnectPatience, type SharedMemorySocket } from './socket.js';
 
 export interface LinksOptions {
   platform: Platform;
@@ -50,13 +51,6 @@ const connectTicksMax = 200;
 /** Microseconds for which the processes of a port are remembered; a remembered one that refuses is looked up again. */
 const entriesAge = 50_000;
 
-/** Of one connect: ticks that are left of its budget, and those since the peer, at `decided`, last decided on a connect. */
-interface Patience {
-  left: number;
-  lasted: number;
-  decided: number;
-}
-
 interface PortEntries {
   readonly entries: readonly RendezvousEntry[];
   readonly until: number;
@@ -73,7 +67,7 @@ export class Links implements LinkOwner, Connector {
   readonly #all = new Set<PeerLink>();
   readonly #listeners = new Map<number, SharedMemorySocket[]>();
   readonly #ports = new Map<number, PortEntries>();
-  readonly #connecting = new Map<SharedMemorySocket, Patience>();
+  readonly #connecting = new DenseSet<ConnectPatience>();
   /** When each peer, by token, was last asked for a connection, counted in connects. */
   readonly #turns = new Map<string, number>();
   #turn = 0;
@@ -188,14 +182,15 @@ export class Links implements LinkOwner, Connector {
     if (candidates.length === 0) return this.#fail(socket, WSAETIMEDOUT, 'no-listener');
     socket.connecting = true;
     socket.connector = this;
-    this.#connecting.set(socket, { left: budgetTicks, lasted: 0, decided: 0 });
+    socket.patience = new ConnectPatience(socket, budgetTicks);
+    this.#connecting.add(socket.patience);
     this.#armDeadline();
     this.#tryCandidate(socket, candidates[0]);
     return 0;
   }
 
   connectEnded(socket: SharedMemorySocket): void {
-    this.#connecting.delete(socket);
+    if (socket.patience !== null) this.#connecting.delete(socket.patience);
   }
 
   tryElsewhere(socket: SharedMemorySocket): boolean {
@@ -286,7 +281,8 @@ export class Links implements LinkOwner, Connector {
   #checkDeadlines(): void {
     this.#cancelDeadline = null;
     const now = this.#options.now();
-    for (const [socket, patience] of this.#connecting) {
+    for (const patience of this.#connecting) {
+      const { socket } = patience;
       const decided = socket.connection?.link.decided ?? 0;
       patience.lasted = decided === patience.decided ? patience.lasted + 1 : 0;
       patience.decided = decided;

@@ -1,5 +1,6 @@
 /** The SAN service provider between event loops of one host, as it stands in the catalog, and its 17 functions. */
 
+import { DenseSet } from '../../collections/dense-set.js';
 import type { Reason } from '../../diagnostics/reasons.js';
 import { loadPlatform, type Platform, PlatformError } from '../../platform/index.js';
 import {
@@ -73,7 +74,7 @@ export class SharedMemoryProvider implements SanServiceProvider {
   readonly #options: SharedMemoryOptions;
   #starts = 0;
   #links: Links | null = null;
-  readonly #sockets = new Set<SharedMemorySocket>();
+  readonly #sockets = new DenseSet<SharedMemorySocket>();
   #acceptor!: Acceptor;
 
   constructor(options: SharedMemoryOptions) {
@@ -203,7 +204,7 @@ export class SharedMemoryProvider implements SanServiceProvider {
       return SOCKET_ERROR;
     }
     if (--this.#starts > 0) return 0;
-    for (const socket of [...this.#sockets]) this.#close(socket, true);
+    for (const socket of this.#sockets) this.#close(socket, true);
     this.#links?.close();
     this.#links = null;
     return 0;

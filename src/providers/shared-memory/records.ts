@@ -128,7 +128,8 @@ function formatAddress(family: number, bytes: Buffer): string {
 }
 
 const scratch = Buffer.alloc(16);
-let lastKey = '';
+/** The words of the address that was read last, and its text: most are the same again. */
+const last = new Int32Array(5);
 let lastText = '';
 
 /** Null if the family or the port is none. Reads each word once. */
@@ -140,14 +141,17 @@ function readAddress(words: Int32Array, i: number): SOCKADDR | null {
   const b = words[i + 2];
   const c = words[i + 3];
   const d = words[i + 4];
-  const key = `${family},${a},${b},${c},${d}`;
-  if (key !== lastKey) {
+  if (last[0] !== family || last[1] !== a || last[2] !== b || last[3] !== c || last[4] !== d) {
     scratch.writeInt32LE(a, 0);
     scratch.writeInt32LE(b, 4);
     scratch.writeInt32LE(c, 8);
     scratch.writeInt32LE(d, 12);
-    lastKey = key;
     lastText = formatAddress(family, scratch);
+    last[0] = family;
+    last[1] = a;
+    last[2] = b;
+    last[3] = c;
+    last[4] = d;
   }
   return { sa_family: family, address: lastText, port: head & 0xffff };
 }

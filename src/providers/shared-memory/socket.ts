@@ -1,5 +1,6 @@
 /** The record of a SAN socket: what the provider's own descriptor stands for (WSD-SOC-7 to WSD-SOC-9). */
 
+import type { Member } from '../../collections/dense-set.js';
 import {
   type EventObject,
   FD_ACCEPT,
@@ -30,7 +31,19 @@ export interface Connector {
   tryElsewhere(socket: SharedMemorySocket): boolean;
 }
 
-export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
+/** A connect under way: ticks that are left of its budget, and those since the peer, at `decided`, last decided on a connect. */
+export class ConnectPatience implements Member {
+  place = -1;
+  lasted = 0;
+  decided = 0;
+  constructor(
+    readonly socket: SharedMemorySocket,
+    public left: number,
+  ) {}
+}
+
+export class SharedMemorySocket implements ProviderSocket, ConnectionOwner, Member {
+  place = -1;
   /** Whose socket it is: no other provider of the process takes it. */
   readonly provider: object;
   readonly #upcalls: WSPUPCALLTABLEEX;
@@ -42,6 +55,8 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
   connection: Connection | null = null;
   /** A connect has been started and has not ended. */
   connecting = false;
+  /** Of the connect that was started last. */
+  patience: ConnectPatience | null = null;
   closed = false;
   /** Reason code of the last failure. */
   reason: string | null = null;
