@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import net from 'node:net';
+import { status } from '../diagnostics/status.js';
 import { connectionInfo } from '../net/index.js';
 
 /** Enough that the code is compiled and a median means something; some tens of milliseconds by TCP/IP. */
@@ -32,7 +33,9 @@ if (role === 'server') {
     } else {
       const sorted = times.slice(warmUp).sort((a, b) => a - b);
       const { provider, reason } = connectionInfo(socket);
-      console.log(JSON.stringify({ provider, reason, roundTrip: sorted[rounds / 2] * 1000 }));
+      const { providers, unwatched } = status();
+      const roundTrip = sorted[rounds / 2] * 1000;
+      console.log(JSON.stringify({ provider, reason, roundTrip, providers, unwatched }));
       socket.destroy();
     }
   });

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Reason } from '../diagnostics/reasons.js';
+import type { ProviderStatus } from '../diagnostics/status.js';
 import { preload } from './preload.js';
 
 /** What the connecting process tells. */
@@ -12,6 +13,9 @@ export interface Measured {
   readonly reason: Reason | null;
   /** Median time of a round trip of 64 bytes, in microseconds. */
   readonly roundTrip: number;
+  /** What is installed in that process. */
+  readonly providers: readonly ProviderStatus[];
+  readonly unwatched: Reason | null;
 }
 
 /** Milliseconds: a machine that is busy with something else has nothing wrong with it. */

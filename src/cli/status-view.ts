@@ -2,7 +2,7 @@
 
 import Table from 'cli-table3';
 import { type Reason, reasons } from '../diagnostics/reasons.js';
-import type { ConnectionStatus, PollingStatus, Status } from '../diagnostics/status.js';
+import type { ConnectionStatus, PollingStatus, ProviderStatus, Status } from '../diagnostics/status.js';
 import type { ProcessStatus, SystemStatus } from '../status/reader.js';
 
 const noBorders = Object.fromEntries(
@@ -72,6 +72,8 @@ function pollingShare(now: PollingStatus | null, before: PollingStatus | null): 
 function details(thread: Status): string[] {
   const lines: string[] = [];
   if (thread.unavailable !== null) lines.push(`no SAN: ${reasonText(thread.unavailable)}`);
+  if (thread.providers.length > 0) lines.push(`providers: ${thread.providers.map(providerText).join(', ')}`);
+  if (thread.unwatched !== null) lines.push(`addresses: ${reasonText(thread.unwatched)}`);
   for (const { address, reason, connections } of thread.listeners) {
     const how = reason === 'accelerated' ? '' : `, by TCP/IP only: ${reasonText(reason)}`;
     lines.push(`listens at ${endpoint(address)}, ${plural(connections, 'connection')}${how}`);
@@ -84,6 +86,12 @@ function details(thread: Status): string[] {
     lines.push(`decisions: ${counters.map(([reason, count]) => `${count} ${reason}`).join(', ')}`);
   }
   return lines;
+}
+
+function providerText({ name, state, reason, detail }: ProviderStatus): string {
+  if (state === 'started') return name;
+  if (state === 'left-out') return `${name} (left out: ${detail ?? (reason === null ? '?' : reasonText(reason))})`;
+  return `${name} (${state === 'removed' ? 'removed, has connections' : 'not used yet'})`;
 }
 
 function connectionTable(connections: readonly ConnectionStatus[]): string[] {

@@ -173,6 +173,10 @@ export class Connection
     this.#session.reset();
   }
 
+  get carrier(): Carrier {
+    return this.#carrier;
+  }
+
   get hasUnsent(): boolean {
     return this.#companionOpen && !this.#lost && this.#session.hasUnsent;
   }
@@ -332,6 +336,7 @@ export class Connection
     if (this.#negotiation !== null) this.#services.negotiationTimeouts.remove(this);
     this.#memory.release();
     this.#table.WSPCloseSocket(this.#socket, this.#errno);
+    this.#services.released(this.#carrier);
     this.onClosed?.();
     this.onClosed = null;
     this.events?.onClosed?.(cause, this.#services.now() - this.#established);

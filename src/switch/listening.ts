@@ -12,7 +12,7 @@ import {
   WSANETWORKEVENTS,
   WSATRY_AGAIN,
 } from '../spi/index.js';
-import { makeCompanion, type SocketOption } from './companion.js';
+import { closeCompanion, makeCompanion, type SocketOption } from './companion.js';
 import { Connection } from './connection.js';
 import type { AcceptHandler } from './face.js';
 import { Question } from './question.js';
@@ -137,9 +137,8 @@ export class SanListener {
     this.#negotiating.add(connection);
     connection.negotiate({
       negotiated: () => {
-        this.#negotiating.delete(connection);
-        if (this.#closed) connection.reset();
-        else this.#handler.accepted(connection);
+        if (this.#negotiating.delete(connection)) this.#handler.accepted(connection);
+        else connection.reset();
       },
       failed: () => {
         this.#negotiating.delete(connection);
@@ -157,12 +156,16 @@ export class SanListener {
 
   /** Stops listening; requests that wait are refused, connections that negotiate are reset. */
   close(): void {
+    this.withdraw();
+    for (const connection of this.#negotiating) connection.reset();
+    this.#negotiating.clear();
+  }
+
+  /** Stops listening, because the provider or the address is gone. What has been accepted before goes on (WSD-TBL-11). */
+  withdraw(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#event.onset = null;
-    this.#services.companions.delete(this.#companion);
-    this.#carrier.provider.table.WSPCloseSocket(this.#companion.socket, this.#errno);
-    for (const connection of this.#negotiating) connection.reset();
-    this.#negotiating.clear();
+    closeCompanion(this.#services, this.#companion);
   }
 }
