@@ -20,4 +20,4 @@ const program = new Command('sockets-direct')
 addRun(program);
 addDoctor(program);
 addStatus(program);
-await program.parseAsync();
+void program.parseAsync();
