@@ -1,5 +1,6 @@
 /** What a test needs of a provider that is not in the contract: two of them that reach each other, and how time passes. */
 
+import type { AddressAssignments } from '../../src/providers/simulated/proxy.js';
 import type { SimulatedOptions } from '../../src/providers/simulated/settings.js';
 import type { SanServiceProvider } from '../../src/spi/index.js';
 
@@ -21,6 +22,8 @@ export interface RigOptions {
   peerMemory?: boolean;
   /** Knobs of the simulated NIC. */
   simulated?: Partial<SimulatedOptions>;
+  /** TCP/IP of the server's host, which assigns addresses; absent: that of the host, or of the simulated one, as it is. */
+  assignments?: AddressAssignments;
 }
 
 export interface Rig {
@@ -30,6 +33,8 @@ export interface Rig {
   until(condition: () => boolean, what: string): Promise<void>;
   /** Lets everything arrive that is under way, for what must not happen. */
   settle(): Promise<void>;
+  /** An address and a device that are not the providers' business. */
+  readonly stranger: readonly [address: string, device: number];
   /** Whether TCP/IP of the hosts has the address too. */
   servedByTcpip(address: string): Promise<boolean>;
   close(): void;

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Reason } from '../../src/diagnostics/reasons.js';
 import { SharedMemoryProvider } from '../../src/providers/shared-memory/provider.js';
+import type { NotifyAddresses } from '../../src/providers/shared-memory/proxy.js';
 import { until } from '../link/support.js';
 import { realTime } from '../support/real-time.js';
 import type { Party, Rig, RigOptions } from './rig.js';
@@ -25,20 +26,21 @@ export interface SharedMemoryRig extends Rig {
 /** Milliseconds; the machine may be busy with something else. */
 const patience = 15_000;
 
-export function sharedMemoryRig({ connectBudget = patience, peerMemory }: RigOptions): SharedMemoryRig {
+export function sharedMemoryRig({ connectBudget = patience, assignments, peerMemory }: RigOptions): SharedMemoryRig {
   const directory = mkdtempSync(join(tmpdir(), 'sockets-direct-test-'));
   // Nothing of a provider keeps a process alive.
   const alive = setInterval(() => {}, 60_000);
   const usePeerMemory = peerMemory ?? process.env.SOCKETS_DIRECT_PEER_MEMORY !== 'off';
   const made: SharedMemoryProvider[] = [];
   const reasons: Reason[] = [];
-  const party = (): Party => {
+  const party = (notifyAddresses?: NotifyAddresses): Party => {
     const provider = new SharedMemoryProvider({
       environment: { SOCKETS_DIRECT_DIR: directory, SOCKETS_DIRECT_PEER_MEMORY: usePeerMemory ? '' : 'off' },
       ...realTime,
       random: () => 0,
       connectBudget,
       count: (reason) => reasons.push(reason),
+      ...(notifyAddresses === undefined ? {} : { notifyAddresses }),
     });
     made.push(provider);
     // The end of a process is the end of its Unix sockets, without a word on the ring.
@@ -49,7 +51,7 @@ export function sharedMemoryRig({ connectBudget = patience, peerMemory }: RigOpt
   return {
     directory,
     reasons,
-    server: party(),
+    server: party(assignments?.register),
     client: party(),
     until: (condition, what) => until(condition, what, patience),
     settle: async () => {
@@ -57,6 +59,8 @@ export function sharedMemoryRig({ connectBudget = patience, peerMemory }: RigOpt
         await new Promise((resolve) => setImmediate(resolve));
       }
     },
+    // Only on its own link is such an address one.
+    stranger: ['fe80::7/64', 1],
     servedByTcpip: async (address) => {
       const server = createServer();
       server.listen({ host: address, port: 0 });

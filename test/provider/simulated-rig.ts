@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { SimulatedProvider } from '../../src/providers/simulated/provider.js';
+import type { AddressAssignments } from '../../src/providers/simulated/proxy.js';
 import { World } from '../../src/providers/simulated/world.js';
 import type { Party, Rig, RigOptions } from './rig.js';
 
@@ -14,17 +15,20 @@ const assigned = {
   client: ['10.1.0.2'],
 } as const;
 
-export function simulatedRig({ connectBudget = 5000, simulated = {} }: RigOptions): Rig {
+export function simulatedRig({ connectBudget = 5000, simulated = {}, assignments }: RigOptions): Rig {
   const world = new World(1);
-  const party = ([address, ...others]: readonly [string, ...string[]]): Party => {
+  const party = (
+    [address, ...others]: readonly [string, ...string[]],
+    assignments: AddressAssignments | null,
+  ): Party => {
     const process = world.process();
     const addresses = [address, ...others].map((one) => `${one}/24`);
-    const provider = new SimulatedProvider(process, { addresses, connectBudget, ...simulated });
+    const provider = new SimulatedProvider(process, { addresses, assignments, connectBudget, ...simulated });
     return { provider, address, others, kill: () => process.kill() };
   };
   return {
-    server: party(assigned.server),
-    client: party(assigned.client),
+    server: party(assigned.server, assignments ?? null),
+    client: party(assigned.client, null),
     until: async (condition, what) => assert.ok(world.runUntil(condition), `still not: ${what}`),
     settle: async () => {
       let settled = false;
@@ -33,6 +37,7 @@ export function simulatedRig({ connectBudget = 5000, simulated = {} }: RigOption
       }, settleTime);
       world.runUntil(() => settled);
     },
+    stranger: ['10.9.0.1/24', 7],
     servedByTcpip: async (address) => [...assigned.server, ...assigned.client].some((one) => one === address),
     close: () => {},
   };
