@@ -2,14 +2,17 @@
 
 import type { Process } from '../src/providers/simulated/world.js';
 import { errorName, WSA_OPERATION_ABORTED, WSAECONNRESET, WSAENOTCONN, WSAESHUTDOWN } from '../src/spi/index.js';
-import type { SanConnection } from '../src/switch/index.js';
+import type { MovableConnection, SanConnection } from '../src/switch/index.js';
 import type { OpenConnection } from '../src/switch/services.js';
 import { check, fail } from './failure.js';
+import type { Host } from './rig.js';
 import type { Stream } from './streams.js';
 
 /** What the ends of one connection know of each other, and what may excuse an error. */
 export interface Pair {
   readonly name: string;
+  /** An end has been lost on its way to another process. */
+  lostMove: boolean;
   /** A reason for a reset that no program asked for: a killed process, resources that ran out. */
   excuse(): string | null;
   /** The other end may have gone before its program knew of it. */
@@ -18,7 +21,11 @@ export interface Pair {
 }
 
 export class ProgramEnd {
-  readonly connection: SanConnection;
+  connection: SanConnection;
+  /** The connection is on its way to another process, and nothing can be done with it. */
+  inTransit = false;
+  /** Descriptors that it has had in other processes, and that are still to be closed. */
+  readonly formers = new Map<Host, MovableConnection>();
   peer: ProgramEnd | null = null;
   /** The program has closed or reset. */
   closed = false;
@@ -43,18 +50,38 @@ export class ProgramEnd {
 
   constructor(
     readonly name: string,
-    readonly process: Process,
+    public process: Process,
     readonly pair: Pair,
     connection: SanConnection,
     readonly out: Stream,
     readonly incoming: Stream,
   ) {
     this.connection = connection;
-    connection.events = {
+    this.#listen();
+  }
+
+  #listen(): void {
+    this.connection.events = {
       onData: (chunk) => this.#data(chunk),
       onEnd: () => this.#end(),
       onError: (wsaError) => this.#failed(wsaError),
     };
+  }
+
+  /** The program goes on in another process, with what it was doing. */
+  goOn(connection: SanConnection): void {
+    this.connection = connection;
+    this.inTransit = false;
+    this.#listen();
+    if (this.reading) connection.readStart();
+  }
+
+  /** It never comes to the other process. */
+  lostInTransit(): void {
+    this.closed = true;
+    this.wasReset = true;
+    this.out.finished = true;
+    this.pair.lostMove = true;
   }
 
   /** Bytes that the program has written are not on the wire yet. */
@@ -115,7 +142,7 @@ export class ProgramEnd {
 
   /** Writes the next bytes of the stream, as one chunk or in several. */
   write(lengths: readonly number[]): void {
-    if (this.closed) return;
+    if (this.closed || this.inTransit) return;
     const late = this.out.finished;
     const chunks = lengths.map((length) => (late ? Buffer.alloc(length) : this.out.next(length)));
     const scribble = (): void => {
@@ -144,11 +171,13 @@ export class ProgramEnd {
   #once(what: string, also: (wsaError: number) => void): (wsaError: number) => void {
     let calls = 0;
     this.waiting++;
+    // The end may have moved on when it is called back.
+    const { process } = this;
     return (wsaError) => {
       calls++;
       this.pair.note(`${this.name} ${what} done ${wsaError === 0 ? '' : errorName(wsaError)}`);
       check(calls === 1, `${this.name}: ${what} is called back ${calls} times`);
-      check(this.process.isAlive, `${this.name}: ${what} is called back in a dead process`);
+      check(process.isAlive, `${this.name}: ${what} is called back in a dead process`);
       this.waiting--;
       this.#checkResult(what, wsaError);
       also(wsaError);
@@ -168,7 +197,7 @@ export class ProgramEnd {
   }
 
   finish(): void {
-    if (this.closed) return;
+    if (this.closed || this.inTransit) return;
     const again = this.out.finished;
     this.out.finished = true;
     this.pair.note(`${this.name} ends its sending`);
@@ -180,21 +209,21 @@ export class ProgramEnd {
   }
 
   read(): void {
-    if (this.closed || this.reading) return;
+    if (this.closed || this.inTransit || this.reading) return;
     this.pair.note(`${this.name} reads`);
     this.reading = true;
     this.connection.readStart();
   }
 
   pause(): void {
-    if (this.closed || this.calm || !this.reading) return;
+    if (this.closed || this.inTransit || this.calm || !this.reading) return;
     this.pair.note(`${this.name} pauses`);
     this.reading = false;
     this.connection.readStop();
   }
 
   close(): void {
-    if (this.closed) return;
+    if (this.closed || this.inTransit) return;
     this.pair.note(`${this.name} closes`);
     this.closed = true;
     this.closedClean = this.incoming.received === this.incoming.written;
@@ -208,7 +237,7 @@ export class ProgramEnd {
   }
 
   reset(): void {
-    if (this.closed) return;
+    if (this.closed || this.inTransit) return;
     this.pair.note(`${this.name} resets`);
     this.closed = true;
     this.wasReset = true;

@@ -22,9 +22,12 @@ import {
 } from './header.js';
 import { LargeTransfers } from './large.js';
 import { MessageWriter } from './message-writer.js';
+import { restoreParts, type SessionParts, takeParts } from './moving.js';
 import { type LargeMethod, largeMethod, readNegotiation } from './negotiation.js';
 import { Outgoing } from './outgoing.js';
 import type { Done } from './send-queue.js';
+import type { SessionState } from './state.js';
+import { isSuspension, Suspension } from './suspension.js';
 import { UrgentMarks } from './urgent.js';
 
 export class Session {
@@ -37,6 +40,7 @@ export class Session {
   readonly #outgoing: Outgoing;
   readonly #urgent = new UrgentMarks();
   readonly #delivery: Delivery;
+  readonly #suspension: Suspension;
   /** How the peer takes large sends; undefined: not at all. */
   #largeMethod: LargeMethod | undefined;
   #negotiated = false;
@@ -60,6 +64,7 @@ export class Session {
     this.#writer = new MessageWriter(wire, this.#credits);
     this.#outgoing = new Outgoing(wire, owner, options, this.#credits, this.#writer, this.#urgent);
     this.#delivery = new Delivery(owner, this.#credits, this.#writer, this.#urgent);
+    this.#suspension = new Suspension(wire, this.#credits, this.#writer, owner, options.initiator);
   }
 
   /** Sends the negotiation message; the initiator's first act (WSD-NEG-2). */
@@ -139,7 +144,7 @@ export class Session {
 
   /** `done` is called, in a later turn, once the end of sending is on the wire. */
   shutdown(done: Done): void {
-    if (this.#dead) return this.#owner.defer(done, WSAENOTCONN);
+    if (this.#dead) return this.#owner.defer(done, this.#endMoves ? 0 : WSAENOTCONN);
     if (this.#closing) return this.#owner.defer(done, WSA_OPERATION_ABORTED);
     if (this.#finishWanted) return this.#owner.defer(done, WSAESHUTDOWN);
     this.#writesEnded = true;
@@ -154,7 +159,9 @@ export class Session {
   }
 
   #flush(): void {
-    if (!this.#negotiated || !this.#outgoing.pump()) return;
+    if (!this.#negotiated) return;
+    if (!this.#dead) this.#suspension.advance();
+    if (!this.#outgoing.pump()) return;
     if (!this.#finishWanted || this.#finishSent || this.#dead) return;
     if (!this.#outgoing.queue.isEmpty || !this.#credits.forControl) return;
     this.#finishSent = true;
@@ -243,6 +250,7 @@ export class Session {
     else if (type === TYPE_CREDIT || type === TYPE_FINISH) this.#receiveControl(type, buffer, payload);
     else if (type === TYPE_NEGOTIATE) this.#receiveNegotiation(buffer, payload);
     else if (type >= TYPE_LARGE && type <= TYPE_WRITTEN) this.#receiveLarge(type, buffer, payload);
+    else if (isSuspension(type)) this.#receiveControl(type, buffer, payload);
     else this.#violate('message type');
   }
 
@@ -291,6 +299,7 @@ export class Session {
       return this.#owner.onFinished('reset-by-peer');
     }
     if (type === TYPE_FINISH) this.#finishReceived = true;
+    if (isSuspension(type) && !this.#suspension.receive(type)) return this.#violate('suspension out of place');
     this.#flush();
     this.#writer.returnCredits();
     // Also if the flush has sent our own end and with it finished the session: the program is still to be told.
@@ -350,6 +359,65 @@ export class Session {
       this.#ended = true;
       this.#owner.onError(this.#error);
     }
+  }
+
+  // ---- moving to another process
+
+  /** The end of sending, which the program has asked for, is said there. */
+  #endMoves = false;
+
+  /** `done` is called, from inside whatever is going on, once the wire is silent in both directions, or the connection gone. */
+  suspend(done: () => void): void {
+    this.#suspension.suspend(done, this.#dead);
+  }
+
+  /** After `suspend`, in the same process or, with the state from there, in another: both sides send again. */
+  resume(): void {
+    this.#suspension.resume(this.#dead);
+    this.#flush();
+  }
+
+  #parts(): SessionParts {
+    const [credits, writer, { queue }, delivery] = [this.#credits, this.#writer, this.#outgoing, this.#delivery];
+    return { credits, writer, queue, delivery, urgent: this.#urgent, suspension: this.#suspension };
+  }
+
+  /** What goes on in another process. Writes that wait are done, and nothing is left here. */
+  takeState(): SessionState {
+    this.#shutdownEnds(0);
+    this.#endMoves = this.#writesEnded && !this.#finishWanted;
+    const state = takeParts(this.#parts(), {
+      payloadMax: this.#outgoing.payloadMax,
+      largeMethod: this.#largeMethod ?? null,
+      sequenceReceived: this.#sequenceReceived,
+      writesEnded: this.#writesEnded,
+      finishSent: this.#finishSent,
+      finishReceived: this.#finishReceived,
+      ended: this.#ended,
+      error: this.#error,
+      dead: this.#dead,
+    });
+    this.#outgoing.fail(0);
+    this.#die();
+    this.#closing = true;
+    return state;
+  }
+
+  /** Before anything else is done with the session. */
+  restore(state: SessionState): void {
+    restoreParts(this.#parts(), state);
+    this.#negotiated = true;
+    this.#outgoing.payloadMax = state.payloadMax;
+    this.#largeMethod = state.largeMethod ?? undefined;
+    this.#sequenceReceived = state.sequenceReceived;
+    // Who has ended the writes was about to say so.
+    this.#writesEnded = this.#finishWanted = state.writesEnded;
+    this.#finishSent = state.finishSent;
+    this.#finishReceived = state.finishReceived;
+    this.#ended = state.ended;
+    this.#error = state.error;
+    this.#dead = this.#outgoing.stopped = state.dead;
+    if (this.#options.largeThreshold !== undefined && !state.dead) this.largeThreshold = this.#options.largeThreshold;
   }
 
   // ---- ending
@@ -434,6 +502,7 @@ export class Session {
     this.#dead = true;
     this.#outgoing.stopped = true;
     this.#outgoing.large?.abandon();
+    this.#suspension.died();
   }
 
   #shutdownEnds(error: number): void {

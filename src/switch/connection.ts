@@ -28,10 +28,13 @@ import {
   type WSAOVERLAPPED,
   type WSPPROC_TABLE,
 } from '../spi/index.js';
-import type { ConnectionEvents, SanConnection } from './face.js';
+import { statusOf } from './connection-status.js';
+import type { ConnectionEvents, MovableConnection } from './face.js';
+import type { MovedConnection } from './moved.js';
 import { Rdma, RdmaOperation, type RdmaOwner } from './rdma.js';
 import { RegisteredMemory } from './registered-memory.js';
 import type { Carrier, OpenConnection, Services } from './services.js';
+import { SuspensionTimeout } from './suspension-timeout.js';
 import type { ReceiveBuffer, TransferMemory } from './transfer-memory.js';
 import type { CompletionTarget, Handle } from './upcalls.js';
 import type { WaitingWriter } from './waiting-writes.js';
@@ -51,7 +54,7 @@ export interface NegotiationHandler {
 }
 
 export class Connection
-  implements SanConnection, SessionWire, SessionOwner, RdmaOwner, CompletionTarget, WaitingWriter, OpenConnection
+  implements MovableConnection, SessionWire, SessionOwner, RdmaOwner, CompletionTarget, WaitingWriter, OpenConnection
 {
   readonly provider: string;
   readonly localAddress: SOCKADDR;
@@ -67,9 +70,11 @@ export class Connection
   readonly #socket: ProviderSocket;
   readonly #session: Session;
   readonly #initiator: boolean;
+  readonly #handle: Handle | null;
   negotiation: NegotiationHandler | null = null;
   #companionOpen = true;
   #lost = false;
+  #loss = 0;
   readonly established: number;
   readonly #errno: Out<number>;
   #sendBuffer: WSABUF = { len: 0, buf: noMemory, offset: 0 };
@@ -79,7 +84,7 @@ export class Connection
     services: Services,
     carrier: Carrier,
     socket: ProviderSocket,
-    handle: Handle,
+    handle: Handle | null,
     initiator: boolean,
     local: SOCKADDR,
     peer: SOCKADDR,
@@ -90,8 +95,8 @@ export class Connection
     const { offer, largeThreshold } = carrier;
     this.#memory =
       carrier.memory ??
-      // One more for answers to large sends.
-      new RegisteredMemory(carrier.provider, socket, HEADER_SIZE + offer.payloadSize, offer.postedBuffersMax + 1);
+      // One more for answers to large sends, and one for the answer to a suspension.
+      new RegisteredMemory(carrier.provider, socket, HEADER_SIZE + offer.payloadSize, offer.postedBuffersMax + 2);
     this.#errno = carrier.errno;
     this.#socket = socket;
     this.#initiator = initiator;
@@ -100,6 +105,10 @@ export class Connection
     this.peerAddress = peer;
     this.#session = new Session(this, this, { offer, initiator, copyMax, gatherMax, acceptMax, largeThreshold });
     this.established = services.now();
+    this.#handle = handle;
+    // Without a handle there is no companion any more, only what has arrived before its end.
+    this.#companionOpen = this.#socketOpen = handle !== null;
+    if (handle === null) return;
     handle.target = this;
     services.connections.add(this);
   }
@@ -197,19 +206,8 @@ export class Connection
   get status(): ConnectionStatus | null {
     const session = this.#session;
     if (!session.negotiated) return null;
-    return {
-      provider: this.provider,
-      reason: 'accelerated',
-      role: this.#initiator ? 'connect' : 'accept',
-      state: session.closing ? 'closing' : 'open',
-      localAddress: { address: this.localAddress.address, port: this.localAddress.port },
-      peerAddress: { address: this.peerAddress.address, port: this.peerAddress.port },
-      peerPid: this.#carrier.provider.extensions.diagnostics?.WSPQueryPeerProcess(this.#socket) ?? null,
-      age: Math.round(this.#services.now() - this.established),
-      bytesRead: session.bytesReceived,
-      bytesWritten: session.bytesSent,
-      credits: session.credits,
-    };
+    const peerPid = this.#carrier.provider.extensions.diagnostics?.WSPQueryPeerProcess(this.#socket) ?? null;
+    return statusOf(this, session, this.#initiator, peerPid, this.#services.now() - this.established);
   }
 
   endWithProcess(): void {
@@ -338,18 +336,90 @@ export class Connection
   }
 
   #complete(buffer: ReceiveBuffer, wsaError: number, bytes: number): void {
-    if (wsaError === 0) {
+    if (wsaError === 0 && !this.#moved) {
       this.#session.receive(buffer, bytes);
       return;
     }
     this.#memory.giveReceive(buffer);
-    if (wsaError !== WSA_OPERATION_ABORTED) this.#lose(wsaError);
+    if (wsaError !== WSA_OPERATION_ABORTED && !this.#moved) this.#lose(wsaError);
+  }
+
+  // ---- moving to another process (section 18.2 of the digest)
+
+  /** Nothing but WSPCloseSocket is asked of the companion any more (WSD-DUP-25). */
+  #moved = false;
+  #waiting: SuspensionTimeout | null = null;
+
+  suspend(done: () => void): void {
+    // Not from inside a delivery, of which nobody would get the rest.
+    this.#session.suspend(() => this.#services.scheduler.soon(done));
+  }
+
+  duplicate(processId: number): MovedConnection | number {
+    let info: MovedConnection['info'] = null;
+    if (this.#lost) this.#settleLoss(this.#loss);
+    if (this.#companionOpen) {
+      info = { ...this.#carrier.provider.protocolInfo };
+      // Receives end inside the call, with success and nothing in them (WSD-DUP-23).
+      this.#moved = true;
+      this.#memory.releaseSends();
+      this.#rdma?.release();
+      this.#rdma = null;
+      this.#moved = this.#table.WSPDuplicateSocket(this.#socket, processId, info, this.#errno) === 0;
+      if (!this.#moved) return this.#errno.value;
+      this.#services.connections.delete(this);
+      this.#services.waitingWrites.remove(this);
+    }
+    this.events = null;
+    const session = this.#session.takeState();
+    const { provider, localAddress, peerAddress } = this;
+    return { provider, info, initiator: this.#initiator, localAddress, peerAddress, session };
+  }
+
+  resume(): void {
+    this.#session.resume();
+  }
+
+  /** In the new process; `former` is what it was here before. 0 or a Winsock error. */
+  arrive({ session }: MovedConnection, former: Connection | null): number {
+    this.#session.restore(session);
+    this.onClosed = former?.onClosed ?? null;
+    if (former !== null) former.onClosed = null;
+    if (!this.#companionOpen) {
+      this.onClosed?.();
+      return 0;
+    }
+    if (this.postMore(session.credits.posted) < session.credits.posted) {
+      this.#session.lost(WSAENOBUFS);
+      this.#closeCompanion('reset');
+      return WSAENOBUFS;
+    }
+    this.#session.resume();
+    return 0;
+  }
+
+  /** The companion's former descriptor, if `socket` is another one, is given back (WSD-DUP-32); its handle if it is the same. */
+  replaceBy(socket: ProviderSocket): Handle | null {
+    if (socket !== this.#socket) this.closeFormer();
+    else this.#memory.release();
+    this.#companionOpen = this.#socketOpen = false;
+    return this.#handle;
+  }
+
+  closeFormer(): void {
+    this.#closeCompanion('ended');
+  }
+
+  onPeerSuspended(suspended: boolean): void {
+    this.#waiting ??= new SuspensionTimeout(this.#services.scheduler, () => this.#lose(WSAECONNRESET));
+    this.#waiting.set(suspended);
   }
 
   /** Other completions may follow in the same call, so what a loss means is settled after it. */
   #lose(wsaError: number): void {
     if (this.#lost || !this.#companionOpen) return;
     this.#lost = true;
+    this.#loss = wsaError;
     this.#services.scheduler.soon(() => this.#settleLoss(wsaError));
   }
 
@@ -377,6 +447,7 @@ export class Connection
     this.#companionOpen = false;
     this.#services.connections.delete(this);
     this.#services.waitingWrites.remove(this);
+    this.#waiting?.set(false);
     this.#closeSocket();
     this.#services.released(this.#carrier);
     this.onClosed?.();

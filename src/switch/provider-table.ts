@@ -48,6 +48,7 @@ import type { CachedMemory } from './cached-memory.js';
 export interface StartedProvider {
   readonly name: string;
   readonly catalogEntryId: number;
+  readonly protocolInfo: WSAPROTOCOL_INFO;
   readonly table: WSPPROC_TABLE;
   readonly extensions: ExtensionFunctions;
   readonly addresses: readonly SOCKET_ADDRESS[];
@@ -151,6 +152,7 @@ function useHelperSocket(
     return {
       name: provider.name,
       catalogEntryId: provider.protocolInfo.dwCatalogEntryId,
+      protocolInfo: provider.protocolInfo,
       table,
       extensions: cachedMemory.watch(extensions),
       addresses,

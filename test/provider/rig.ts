@@ -7,6 +7,7 @@ import type { SanServiceProvider } from '../../src/spi/index.js';
 /** One provider of a rig. */
 export interface Party {
   readonly provider: SanServiceProvider;
+  readonly processId: number;
   /** The IPv4 address that tests use. */
   readonly address: string;
   /** Further addresses of its NICs. */
@@ -29,6 +30,10 @@ export interface RigOptions {
 export interface Rig {
   readonly server: Party;
   readonly client: Party;
+  /** Another process on the client's host. */
+  readonly next: Party;
+  /** Id of a process that is no more. */
+  deadProcess(): Promise<number>;
   /** Lets time pass until the condition holds; fails if it never does. */
   until(condition: () => boolean, what: string): Promise<void>;
   /** Lets everything arrive that is under way, for what must not happen. */

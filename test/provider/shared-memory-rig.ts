@@ -1,5 +1,6 @@
 /** Two event loops' worth of shared memory in one process. */
 
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -44,7 +45,13 @@ export function sharedMemoryRig({ connectBudget = patience, assignments, peerMem
     });
     made.push(provider);
     // The end of a process is the end of its Unix sockets, without a word on the ring.
-    return { provider, address: '127.0.0.1', others: ['127.0.0.2', '127.0.0.99'], kill: () => provider.links!.close() };
+    return {
+      provider,
+      processId: process.pid,
+      address: '127.0.0.1',
+      others: ['127.0.0.2', '127.0.0.99'],
+      kill: () => provider.links!.close(),
+    };
   };
   const isQuiet = (): boolean =>
     made.every(({ links }) => [...(links?.all ?? [])].every((link) => !link.hasRecords && !link.hasWaiting));
@@ -53,6 +60,12 @@ export function sharedMemoryRig({ connectBudget = patience, assignments, peerMem
     reasons,
     server: party(assignments?.register),
     client: party(),
+    next: party(),
+    deadProcess: async () => {
+      const child = spawn(process.execPath, ['--version'], { stdio: 'ignore' });
+      await once(child, 'exit');
+      return child.pid!;
+    },
     until: (condition, what) => until(condition, what, patience),
     settle: async () => {
       for (let quiet = 0; quiet < quietTurns; quiet = isQuiet() ? quiet + 1 : 0) {

@@ -24,11 +24,17 @@ export function simulatedRig({ connectBudget = 5000, simulated = {}, assignments
     const process = world.process();
     const addresses = [address, ...others].map((one) => `${one}/24`);
     const provider = new SimulatedProvider(process, { addresses, assignments, connectBudget, ...simulated });
-    return { provider, address, others, kill: () => process.kill() };
+    return { provider, processId: process.id, address, others, kill: () => process.kill() };
   };
   return {
     server: party(assigned.server, assignments ?? null),
     client: party(assigned.client, null),
+    next: party(assigned.client, null),
+    deadProcess: async () => {
+      const process = world.process();
+      process.kill();
+      return process.id;
+    },
     until: async (condition, what) => assert.ok(world.runUntil(condition), `still not: ${what}`),
     settle: async () => {
       let settled = false;

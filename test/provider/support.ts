@@ -93,6 +93,23 @@ export class Node extends SwitchSide {
     return this.party.provider.WSPStartupEx(version, data, info, this.upcalls, out);
   }
 
+  /** The protocol info by which the socket goes on in that process. */
+  duplicate(socket: ProviderSocket, processId: number): WSAPROTOCOL_INFO {
+    const info = { ...this.party.provider.protocolInfo };
+    assert.equal(this.table.WSPDuplicateSocket(socket, processId, info, this.errno), 0);
+    return info;
+  }
+
+  receive(info: WSAPROTOCOL_INFO): ProviderSocket | typeof INVALID_SOCKET {
+    return this.table.WSPSocket(AF_INET, SOCK_STREAM, IPPROTO_TCP, info, 0, WSA_FLAG_OVERLAPPED, this.errno);
+  }
+
+  received(info: WSAPROTOCOL_INFO): ProviderSocket {
+    const socket = this.receive(info);
+    assert.ok(socket !== INVALID_SOCKET);
+    return socket;
+  }
+
   /** Asserts that the call failed, and returns its error. */
   failure(result: unknown): number {
     assert.ok(
@@ -242,6 +259,7 @@ export class ProviderBench {
   readonly rig: Rig;
   readonly server: Node;
   readonly client: Node;
+  #next: Node | null = null;
   #port = 40_000;
 
   constructor(provider: ProviderName | Rig, options: RigOptions = {}) {
@@ -250,8 +268,18 @@ export class ProviderBench {
     this.client = new Node(this.rig.client);
   }
 
+  /** Another process on the client's host, which some tests need. */
+  get next(): Node {
+    this.#next ??= new Node(this.rig.next);
+    return this.#next;
+  }
+
   until(condition: () => boolean, what: string): Promise<void> {
     return this.rig.until(condition, what);
+  }
+
+  get nodes(): readonly Node[] {
+    return [this.server, this.client, ...(this.#next === null ? [] : [this.#next])];
   }
 
   settle(): Promise<void> {
@@ -329,6 +357,7 @@ export class ProviderBench {
     try {
       this.client.stop();
       this.server.stop();
+      this.#next?.stop();
     } finally {
       this.rig.close();
     }
@@ -348,8 +377,7 @@ export function on(
     } finally {
       bench.close();
     }
-    bench.server.checkEnd();
-    bench.client.checkEnd();
+    for (const node of bench.nodes) node.checkEnd();
   };
 }
 

@@ -58,6 +58,8 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner, Memb
   /** Of the connect that was started last. */
   patience: ConnectPatience | null = null;
   closed = false;
+  /** It goes on in another process. */
+  moved = false;
   /** Reason code of the last failure. */
   reason: string | null = null;
   #registrations: Registrations | null = null;
@@ -115,6 +117,11 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner, Memb
   /** Memory is about to go away: 0 or a Winsock error (WSD-CCH-10). */
   invalidate(buffer: ArrayBufferLike): number {
     return this.#cache?.invalidate(buffer) ?? WSAEINVAL;
+  }
+
+  linkChanged(): void {
+    this.connectionEnding();
+    this.#rdma = null;
   }
 
   connectionEnding(): void {

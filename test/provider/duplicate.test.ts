@@ -1,0 +1,203 @@
+/** Sockets that go on in another process (section 18 of the digest), as a switch asks for it. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  INVALID_SOCKET,
+  WSAECONNRESET,
+  WSAEINVAL,
+  WSAENOTCONN,
+  WSAENOTSOCK,
+  type WSAPROTOCOL_INFO,
+} from '../../src/spi/index.js';
+import { providers } from './adapters.js';
+import { buffer, notify, text, unregistered } from './memory.js';
+import { connectedOn, on } from './support.js';
+
+/** Waits for so many completions of a node, and gives their errors and bytes. */
+const told = (completions: readonly { error: number; bytes: number }[]): (readonly [number, number])[] =>
+  completions.map(({ error, bytes }) => [error, bytes] as const);
+
+for (const provider of providers) {
+  test(
+    `[${provider}] WSD-DUP-23 WSD-DUP-24 WSPDuplicateSocket ends receives with success and no bytes, and lets go of their memory`,
+    connectedOn(provider, async (bench, mine) => {
+      const { client, next } = bench;
+      const memory = client.memory(mine, 64);
+      client.recv(mine, buffer(memory, 0, 32), notify());
+      client.recv(mine, buffer(memory, 32, 32), notify());
+      client.duplicate(mine, next.party.processId);
+      assert.deepEqual(told(client.completions), [
+        [0, 0],
+        [0, 0],
+      ]);
+      assert.equal(client.deregisterMemory(mine, memory.handle, client.errno), 0);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-DUP-26 WSD-DUP-44 the token is good once, in the process that it names, and no other is like it`,
+    connectedOn(provider, async (bench, mine) => {
+      const { client, next } = bench;
+      const { mine: other } = await bench.connected();
+      const foreign = client.duplicate(other, next.party.processId + 1);
+      const info = client.duplicate(mine, next.party.processId);
+      assert.notEqual(info.dwProviderReserved, 0);
+      assert.notEqual(info.dwProviderReserved, foreign.dwProviderReserved);
+      assert.equal(next.failure(next.receive(foreign)), WSAEINVAL, 'the token of another process');
+      const forged = { ...info, dwProviderReserved: (info.dwProviderReserved % 0xffff_ffff) + 1 };
+      assert.equal(next.failure(next.receive(forged)), WSAEINVAL, 'a forged token');
+      next.received(info);
+      assert.equal(next.failure(next.receive(info)), WSAEINVAL, 'a second time');
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-DUP-28 WSD-DUP-33 WSD-DUP-37 the socket goes on where WSPSocket is called, with one new handle`,
+    connectedOn(provider, async (bench, mine, theirs) => {
+      const { client, next, server } = bench;
+      // Posted before, and still posted afterwards.
+      const kept = bench.posted(theirs);
+      const moved = next.received(client.duplicate(mine, next.party.processId));
+      assert.deepEqual(next.log, ['create 0']);
+      const inbox = next.post(moved, 4096);
+      next.say(moved, 'from the new process');
+      await bench.received(1);
+      assert.equal(text(kept.at, server.completions[0]!.bytes), 'from the new process');
+      server.say(theirs, 'to the new process');
+      await bench.until(
+        () => next.completions.some(({ overlapped }) => overlapped === inbox.overlapped),
+        'it has arrived',
+      );
+      assert.equal(text(inbox.at, 18), 'to the new process');
+    }),
+  );
+
+  test(
+    `[${provider}] what is sent before the peer has answered arrives in order, and the old place is given up without harm`,
+    connectedOn(provider, async (bench, mine, theirs) => {
+      const { client, next, server } = bench;
+      const kept = Array.from({ length: 40 }, () => bench.posted(theirs, 64));
+      const moved = next.received(client.duplicate(mine, next.party.processId));
+      client.close(mine);
+      for (let k = 0; k < kept.length; k++) next.say(moved, `message ${k}`);
+      await bench.received(kept.length);
+      assert.deepEqual(
+        kept.map(({ at }, k) => text(at, server.completions[k]!.bytes)),
+        kept.map((_, k) => `message ${k}`),
+      );
+      // It goes on to be closed as any other.
+      bench.posted(theirs);
+      next.close(moved);
+      await bench.received(kept.length + 1);
+      assert.equal(server.completions.at(-1)!.error, WSAECONNRESET);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-DUP-39 a descriptor is valid until it is closed, and no other socket gets it before`,
+    connectedOn(provider, async (bench, mine) => {
+      const { client, next } = bench;
+      const moved = next.received(client.duplicate(mine, next.party.processId));
+      await bench.settle();
+      const back = client.received(next.duplicate(moved, client.party.processId));
+      assert.notEqual(back, mine);
+      assert.notEqual(client.socket(), mine);
+      assert.equal(client.failure(client.send(mine, unregistered(), notify())), WSAENOTCONN);
+      client.close(mine);
+      assert.equal(client.failure(client.table.WSPCloseSocket(mine, client.errno)), WSAENOTSOCK);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-DUP-41 the peer is told if the process is gone that was to take the socket over`,
+    connectedOn(provider, async (bench, mine, theirs) => {
+      const { client, next, server, rig } = bench;
+      bench.posted(theirs);
+      const processId = provider === 'simulated' ? next.party.processId : await rig.deadProcess();
+      client.duplicate(mine, processId);
+      if (provider === 'simulated') next.kill();
+      await bench.received(1);
+      assert.deepEqual(told(server.completions), [[WSAECONNRESET, 0]]);
+    }),
+  );
+
+  test(
+    `[${provider}] WSD-DUP-43 the errors of WSPDuplicateSocket, for whatever process`,
+    on(provider, async (bench) => {
+      const { client } = bench;
+      const info = { ...client.party.provider.protocolInfo };
+      const call = (s: Parameters<typeof client.close>[0], to: WSAPROTOCOL_INFO | null = info): number => {
+        const result = client.table.WSPDuplicateSocket(s, 0xffff_ffff, to as WSAPROTOCOL_INFO, client.errno);
+        return result === 0 ? 0 : client.failure(result);
+      };
+      const unconnected = client.socket();
+      assert.equal(call(unconnected), WSAENOTCONN);
+      client.close(unconnected);
+      assert.equal(call(unconnected), WSAENOTSOCK);
+      const { mine } = await bench.connected();
+      assert.equal(call(mine, null), WSAEINVAL);
+      assert.equal(call(mine), 0);
+      assert.equal(call(mine), WSAEINVAL, 'it has gone already');
+      const { connecting } = await bench.requested();
+      assert.equal(call(connecting.socket), WSAENOTCONN);
+    }),
+  );
+
+  test(
+    `[${provider}] the peer closes while the socket is on its way, and the new process is told`,
+    connectedOn(provider, async (bench, mine, theirs) => {
+      const { client, next, server } = bench;
+      const info = client.duplicate(mine, next.party.processId);
+      await bench.settle();
+      server.close(theirs);
+      const moved = next.received(info);
+      next.post(moved, 64);
+      await bench.until(() => next.completions.length > 0, 'its receive has ended');
+      assert.deepEqual(told(next.completions), [[WSAECONNRESET, 0]]);
+    }),
+  );
+
+  test(
+    `[${provider}] a listening socket goes on in another process, with the requests that wait`,
+    on(provider, async (bench) => {
+      const { server, client, next, rig } = bench;
+      const port = bench.port();
+      // Listens on the client's host, where the other process is.
+      const listener = client.listen(port);
+      const connecting = server.connect(client.name(port), bench.port());
+      await bench.until(() => listener.event.signalled, 'the request has arrived');
+      const info = client.duplicate(listener.socket, next.party.processId);
+      const moved = next.select(next.received(info), 8);
+      client.close(listener.socket);
+      await bench.until(() => moved.event.signalled, 'the request is there');
+      next.enumerate(moved);
+      assert.notEqual(next.accept(moved), INVALID_SOCKET);
+      assert.equal(await bench.outcome(connecting, server), 0);
+      void rig;
+    }),
+  );
+}
+
+test(
+  '[simulated] WSD-DUP-30 a socket that comes back to its descriptor gets no second handle',
+  connectedOn(
+    'simulated',
+    async (bench, mine, theirs) => {
+      const { client, next, server } = bench;
+      const moved = next.received(client.duplicate(mine, next.party.processId));
+      await bench.settle();
+      client.log.length = 0;
+      const back = client.received(next.duplicate(moved, client.party.processId));
+      assert.equal(back, mine, 'the descriptor is the same');
+      assert.deepEqual(client.log, [], 'no handle was asked for');
+      const inbox = client.post(back, 64);
+      // Its switch would wait for the session to be resumed.
+      await bench.settle();
+      server.say(theirs, 'back');
+      await bench.until(() => inbox.overlapped.Internal === 0, 'it has arrived');
+      assert.equal(text(inbox.at, 4), 'back');
+    },
+    { simulated: { revives: true } },
+  ),
+);
