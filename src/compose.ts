@@ -8,8 +8,9 @@ import { complain } from './diagnostics/complain.js';
 import { count } from './diagnostics/counters.js';
 import type { Reason } from './diagnostics/reasons.js';
 import { Recorder } from './diagnostics/recorder.js';
-import { addStatusSource, status } from './diagnostics/status.js';
+import { addStatusSource, type PeerStatus, status } from './diagnostics/status.js';
 import { loadPlatform, type Platform, PlatformError } from './platform/index.js';
+import type { Links } from './providers/shared-memory/links.js';
 import { SharedMemoryProvider } from './providers/shared-memory/provider.js';
 import { createTcpipProvider, type TcpipProvider, type TcpipServiceProvider } from './providers/tcpip/index.js';
 import type { SanServiceProvider, SOCKADDR } from './spi/index.js';
@@ -26,6 +27,7 @@ const exitBudget = 1000;
 
 let instance: Switch | null = null;
 let tcpip: TcpipServiceProvider | null = null;
+let links: () => Links | null = () => null;
 
 /** The switch of this event loop, made at the first call. Nothing is loaded from outside before a socket needs it. */
 export function getSwitch(): Switch {
@@ -66,6 +68,7 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     connectBudget: connectBudgetOf(environment, required ? requiredConnectBudget : usualConnectBudget),
     scheduler,
   });
+  links = () => sharedMemory.links;
   const recorded = recorder === null ? (provider: SanServiceProvider) => provider : recordedBy(recorder);
   const installed = catalog();
   installed.builtIn = [sharedMemory];
@@ -89,6 +92,7 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     isForeign: (address) => !installed.hasOthers && isForeign(getTcpip(), address),
     required,
     policy: policyOf(environment),
+    ...largeThresholdOf(environment),
     trace:
       recorder === null ? null : (step, provider, socket, detail) => recorder.session(step, provider, socket, detail),
     count,
@@ -97,12 +101,18 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     connections: () => made.connections(),
     unavailable: () => made.startReason,
     unwatched: () => getTcpip().unwatched,
+    peers: () => links()?.peers() ?? [],
     polling: () => {
       const polling = sharedMemory.links?.polling;
       return polling === undefined ? null : { fruitless: polling.fruitless / 1000, time: polling.time / 1000 };
     },
   });
   return made;
+}
+
+/** The peers of this event loop, after an attempt to read memory of each: what `doctor` tells of it. */
+export function tryPeerMemory(): PeerStatus[] {
+  return [...(links()?.peers(true) ?? [])];
 }
 
 /** Milliseconds; by then a first connect is over, and what opening costs is not its. */
@@ -141,6 +151,13 @@ function connectBudgetOf(environment: Readonly<Record<string, string | undefined
   const wanted = environment.SOCKETS_DIRECT_CONNECT_BUDGET ?? '';
   const milliseconds = Number(wanted);
   return /^\d+$/.test(wanted) && milliseconds >= 1 && milliseconds <= connectBudgetMax ? milliseconds : usual;
+}
+
+/** SOCKETS_DIRECT_RDMA_THRESHOLD: bytes, or `off`. What is neither is not heeded, and the provider decides. */
+function largeThresholdOf(environment: Readonly<Record<string, string | undefined>>): { largeThreshold?: number } {
+  const wanted = environment.SOCKETS_DIRECT_RDMA_THRESHOLD ?? '';
+  if (wanted === 'off') return { largeThreshold: Number.POSITIVE_INFINITY };
+  return /^\d{1,10}$/.test(wanted) ? { largeThreshold: Number(wanted) } : {};
 }
 
 function requiresSan(environment: Readonly<Record<string, string | undefined>>): boolean {

@@ -3,6 +3,7 @@
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { advice } from '../diagnostics/advice.js';
+import { type PeerMemoryReason, peerMemoryReasons } from '../diagnostics/peer-memory.js';
 import { type Reason, reasons } from '../diagnostics/reasons.js';
 import type { ProviderStatus } from '../diagnostics/status.js';
 import { type Check, hostChecks } from './checks.js';
@@ -44,6 +45,7 @@ async function examine(): Promise<Report> {
     tcpip = (await measure({ ...process.env, SOCKETS_DIRECT: 'off' })).roundTrip;
     checks.push(...measured.providers.map(providerCheck), ...addressCheck(measured.unwatched));
     checks.push(selfTest(measured.reason, sharedMemory, tcpip));
+    if (measured.peerMemory !== null) checks.push(peerMemory(measured.peerMemory));
   } catch (error) {
     checks.push({
       name: 'self-test',
@@ -52,6 +54,12 @@ async function examine(): Promise<Report> {
     });
   }
   return { accelerated, checks, roundTrip: { sharedMemory, tcpip } };
+}
+
+/** Only an accelerator of RDMA reads, so nothing is wrong without it. */
+function peerMemory(reason: PeerMemoryReason): Check {
+  const how = reason === 'direct' ? '' : 'RDMA reads go over the ring: ';
+  return { name: 'peer memory', state: 'ok', detail: `${how}${peerMemoryReasons[reason]} [${reason}]` };
 }
 
 /** Nothing depends on a provider of somebody else, so one that is left out is a warning. */

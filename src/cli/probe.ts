@@ -1,6 +1,7 @@
 /** `probe.js server` and `probe.js client PORT`: the two ends of the self-test of `doctor`. */
 
 import net from 'node:net';
+import { tryPeerMemory } from '../compose.js';
 import { status } from '../diagnostics/status.js';
 import { connectionInfo } from '../net/index.js';
 
@@ -33,7 +34,8 @@ if (role === 'server') {
       const { provider, reason } = connectionInfo(socket);
       const { providers, unwatched } = status();
       const roundTrip = sorted[rounds / 2] * 1000;
-      console.log(JSON.stringify({ provider, reason, roundTrip, providers, unwatched }));
+      const peerMemory = tryPeerMemory()[0]?.memory ?? null;
+      console.log(JSON.stringify({ provider, reason, roundTrip, providers, unwatched, peerMemory }));
       socket.destroy();
     }
   });

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { PeerMemoryReason } from '../diagnostics/peer-memory.js';
 import type { Reason } from '../diagnostics/reasons.js';
 import type { ProviderStatus } from '../diagnostics/status.js';
 import { preload } from './preload.js';
@@ -16,6 +17,8 @@ export interface Measured {
   /** What is installed in that process. */
   readonly providers: readonly ProviderStatus[];
   readonly unwatched: Reason | null;
+  /** Whether the memory of the listening process can be read; null: the two have no link. */
+  readonly peerMemory: PeerMemoryReason | null;
 }
 
 /** Milliseconds: a machine that is busy with something else has nothing wrong with it. */

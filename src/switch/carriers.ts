@@ -6,8 +6,10 @@ import type { TcpipProvider } from '../providers/tcpip/index.js';
 import { HEADER_SIZE, PAYLOAD_SIZE_MIN, type SessionOffer } from '../session/index.js';
 import type { SanServiceProvider, SOCKET_ADDRESS, WSAPROTOCOL_INFO } from '../spi/index.js';
 import { BASE_PROTOCOL, PFL_HIDDEN } from '../spi/index.js';
+import { CachedMemory } from './cached-memory.js';
 import { ProviderMemory } from './provider-memory.js';
 import { queryAddresses, type StartedProvider, StartFailure, startProvider } from './provider-table.js';
+import { RdmaMemory } from './rdma-memory.js';
 import { RoutingTable } from './routing-table.js';
 import type { Carrier } from './services.js';
 import type { Upcalls } from './upcalls.js';
@@ -16,10 +18,12 @@ import type { Upcalls } from './upcalls.js';
 const usualOffer: SessionOffer = { postedBuffers: 8, postedBuffersMax: 32, payloadSize: 16384 };
 
 /** What connections of a provider offer: no message is larger than it takes (WSD-LIM-2). Null if that is too little. */
-function offerOf({ messageSizeMax }: StartedProvider): SessionOffer | null {
+function offerOf({ messageSizeMax, extensions }: StartedProvider): SessionOffer | null {
   // A multiple of 8, as every offset.
   const payloadSize = Math.min(usualOffer.payloadSize, Math.floor((messageSizeMax - HEADER_SIZE) / 8) * 8);
-  return payloadSize < PAYLOAD_SIZE_MIN ? null : { ...usualOffer, payloadSize };
+  // WSD-XFR-10: how this side takes large sends, which is told in the negotiation.
+  const large = extensions.WSPRdmaRead === null ? 'write' : 'read';
+  return payloadSize < PAYLOAD_SIZE_MIN ? null : { ...usualOffer, payloadSize, large };
 }
 
 export interface CarriersOptions {
@@ -28,6 +32,8 @@ export interface CarriersOptions {
   providers(): readonly SanServiceProvider[] | Reason;
   /** ProviderIds that control a SAN, the list of WSD-REG-3; absent: all that are installed do. */
   sanProviders?(): ReadonlySet<string>;
+  /** Writes of more bytes go by RDMA, whatever the providers wish; infinity: none. Absent: what they wish (WSD-XFR-7). */
+  readonly largeThreshold?: number;
   /** Told of a provider that is left out; the answer is the reason to show. */
   startReason(provider: SanServiceProvider, failure: StartFailure): Reason;
 }
@@ -41,6 +47,7 @@ export class Carriers {
   readonly routes = new RoutingTable<Carrier>();
   readonly #options: CarriersOptions;
   readonly #upcalls: Upcalls;
+  #cachedMemory = new CachedMemory();
   #active: readonly Carrier[] = [];
   /** Removed, but not yet without connections. */
   readonly #retired = new Set<Carrier>();
@@ -88,9 +95,14 @@ export class Carriers {
     try {
       const unfit = this.#unfit(provider.protocolInfo);
       if (unfit !== null) throw new StartFailure(unfit, 'provider-invalid');
-      const started = startProvider(provider, this.#options.tcpip.protocolInfo, this.#upcalls.table);
+      const started = startProvider(
+        provider,
+        this.#options.tcpip.protocolInfo,
+        this.#upcalls.table,
+        this.#cachedMemory,
+      );
       const offer = offerOf(started);
-      if (offer !== null) return makeCarrier(provider, started, offer);
+      if (offer !== null) return this.#makeCarrier(provider, started, offer);
       started.table.WSPCleanup({ value: 0 });
       throw new StartFailure(`messages of ${started.messageSizeMax} bytes are too small`);
     } catch (error) {
@@ -101,6 +113,21 @@ export class Carriers {
     } finally {
       this.#upcalls.takeCreated();
     }
+  }
+
+  #makeCarrier(source: SanServiceProvider, provider: StartedProvider, offer: SessionOffer): Carrier {
+    const { providerMemory } = provider.extensions;
+    return {
+      source,
+      provider,
+      offer,
+      memory: providerMemory && new ProviderMemory(providerMemory, HEADER_SIZE + offer.payloadSize),
+      rdmaMemory: new RdmaMemory(provider),
+      largeThreshold: this.#options.largeThreshold ?? provider.rdmaThreshold,
+      addresses: provider.addresses,
+      errno: { value: 0 },
+      flags: { value: 0 },
+    };
   }
 
   /** The test that tells a SAN provider from others in the catalog (WSD-REG-5): null, or why it is none. */
@@ -136,7 +163,9 @@ export class Carriers {
 
   /** A provider that was removed has no connections any more, and is cleaned up (WSD-REG-11). */
   release(carrier: Carrier): void {
-    if (this.#retired.delete(carrier)) carrier.provider.table.WSPCleanup(carrier.errno);
+    if (!this.#retired.delete(carrier)) return;
+    this.#cachedMemory.forget(carrier.provider.extensions);
+    carrier.provider.table.WSPCleanup(carrier.errno);
   }
 
   isRetired(carrier: Carrier): boolean {
@@ -153,6 +182,7 @@ export class Carriers {
     this.#active = [];
     this.#retired.clear();
     this.#leftOut.clear();
+    this.#cachedMemory = new CachedMemory();
     this.#addressListVersion = null;
     this.routes.clear();
   }
@@ -180,17 +210,4 @@ export class Carriers {
       ...[...this.#retired].map(({ source }) => describe(source, 'removed')),
     ];
   }
-}
-
-function makeCarrier(source: SanServiceProvider, provider: StartedProvider, offer: SessionOffer): Carrier {
-  const { providerMemory } = provider.extensions;
-  return {
-    source,
-    provider,
-    offer,
-    memory: providerMemory && new ProviderMemory(providerMemory, HEADER_SIZE + offer.payloadSize),
-    addresses: provider.addresses,
-    errno: { value: 0 },
-    flags: { value: 0 },
-  };
 }

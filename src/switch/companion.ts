@@ -57,7 +57,7 @@ export function makeCompanion(
     lpErrno.value = value;
     return null;
   }
-  const companion = { carrier, socket, handle };
+  const companion = { carrier, socket, handle, place: -1 };
   services.companions.add(companion);
   return companion;
 }

@@ -20,6 +20,8 @@ import {
   SIO_ADDRESS_LIST_QUERY,
   SIO_GET_EXTENSION_FUNCTION_POINTER,
   SO_MAX_MSG_SIZE,
+  SO_MAX_RDMA_SIZE,
+  SO_RDMA_THRESHOLD_SIZE,
   SOCK_STREAM,
   type SOCKET_ADDRESS,
   type SOCKET_ADDRESS_LIST,
@@ -40,6 +42,8 @@ import {
   type WSPUPCALLTABLEEX,
 } from '../spi/index.js';
 
+import type { CachedMemory } from './cached-memory.js';
+
 /** A provider that has been started, with all that the switch knows of it. */
 export interface StartedProvider {
   readonly name: string;
@@ -47,8 +51,12 @@ export interface StartedProvider {
   readonly table: WSPPROC_TABLE;
   readonly extensions: ExtensionFunctions;
   readonly addresses: readonly SOCKET_ADDRESS[];
-  /** SO_MAX_MSG_SIZE in bytes; infinity where the provider reports none. */
+  /** SO_MAX_MSG_SIZE, SO_MAX_RDMA_SIZE and SO_RDMA_THRESHOLD_SIZE in bytes (WSD-OPT-2); infinity where there is none. */
   readonly messageSizeMax: number;
+  readonly rdmaSizeMax: number;
+  readonly rdmaThreshold: number;
+  /** Told when memory goes away that was registered. */
+  readonly cachedMemory: CachedMemory;
 }
 
 /** Why a provider was left out (WSD-INI-18). */
@@ -75,6 +83,7 @@ export function startProvider(
   provider: SanServiceProvider,
   tcpip: WSAPROTOCOL_INFO,
   upcalls: WSPUPCALLTABLEEX,
+  cachedMemory: CachedMemory,
 ): StartedProvider {
   const data: WSPDATA = { wVersion: 0, wHighVersion: 0, szDescription: '' };
   const out: Out<WSPPROC_TABLE | null> = { value: null };
@@ -83,7 +92,7 @@ export function startProvider(
     if (error !== 0) fail('WSPStartupEx', typeof error === 'number' ? error : WSAEFAULT);
     const missing = procedureNames.filter((name) => typeof out.value?.[name] !== 'function');
     if (missing.length > 0) throw new StartFailure(`no ${missing.join(', ')}`);
-    return useHelperSocket(provider, out.value!, { value: 0 });
+    return useHelperSocket(provider, out.value!, cachedMemory, { value: 0 });
   } catch (error) {
     cleanUp(out.value, error);
     throw asFailure(error);
@@ -104,7 +113,12 @@ function cleanUp(table: WSPPROC_TABLE | null, fault: unknown): void {
   }
 }
 
-function useHelperSocket(provider: SanServiceProvider, table: WSPPROC_TABLE, errno: Out<number>): StartedProvider {
+function useHelperSocket(
+  provider: SanServiceProvider,
+  table: WSPPROC_TABLE,
+  cachedMemory: CachedMemory,
+  errno: Out<number>,
+): StartedProvider {
   const helper = helperSocket(table, errno);
   if (helper === null) fail('WSPSocket', errno.value);
   try {
@@ -129,15 +143,21 @@ function useHelperSocket(provider: SanServiceProvider, table: WSPPROC_TABLE, err
       return result === 0 ? pointer.value : null;
     };
     const extensions = fetchExtensions(fetch);
-    const size: Out<number> = { value: 0 };
-    const limited = table.WSPGetSockOpt(helper, SOL_SOCKET, SO_MAX_MSG_SIZE, size, { value: 4 }, errno) === 0;
+    const limit = (name: number): number => {
+      const size: Out<number> = { value: 0 };
+      const limited = table.WSPGetSockOpt(helper, SOL_SOCKET, name, size, { value: 4 }, errno) === 0;
+      return limited ? size.value : Number.POSITIVE_INFINITY;
+    };
     return {
       name: provider.name,
       catalogEntryId: provider.protocolInfo.dwCatalogEntryId,
       table,
-      extensions,
+      extensions: cachedMemory.watch(extensions),
       addresses,
-      messageSizeMax: limited ? size.value : Number.POSITIVE_INFINITY,
+      messageSizeMax: limit(SO_MAX_MSG_SIZE),
+      rdmaSizeMax: Math.max(1, limit(SO_MAX_RDMA_SIZE)),
+      rdmaThreshold: limit(SO_RDMA_THRESHOLD_SIZE),
+      cachedMemory,
     };
   } finally {
     table.WSPCloseSocket(helper, errno);

@@ -1,6 +1,7 @@
 /** The Windows Sockets switch: makes SAN providers and TCP/IP look like one provider (WSD-COMP-1, WSD-COMP-2). */
 
 import { AsyncResource } from 'node:async_hooks';
+import { DenseSet } from '../collections/dense-set.js';
 import type { Reason } from '../diagnostics/reasons.js';
 import type { ConnectionStatus, ProviderStatus } from '../diagnostics/status.js';
 import type { TcpipSocket } from '../providers/tcpip/index.js';
@@ -11,7 +12,7 @@ import { NegotiationTimeouts } from './negotiation-timeouts.js';
 import { LocalPorts, type PortReservation } from './ports.js';
 import type { Scheduler } from './scheduler.js';
 import type { Carrier, Services, SessionTrace } from './services.js';
-import { Socket } from './socket.js';
+import { Socket, type SocketContext } from './socket.js';
 import { Upcalls } from './upcalls.js';
 import { WaitingWrites } from './waiting-writes.js';
 
@@ -43,7 +44,8 @@ export class Switch {
   /** What is started at the first use must not keep the asynchronous context of whoever came first. */
   readonly #root = new AsyncResource('SocketsDirectSwitch');
   readonly #carriers: Carriers;
-  readonly #listening = new Set<Socket>();
+  /** What all sockets have in common. */
+  readonly #socketContext: SocketContext;
   #services: Services | null = null;
   /** Why no SAN can be used; null: one can, or none was needed yet. */
   #unavailable: Reason | null = null;
@@ -54,14 +56,14 @@ export class Switch {
   constructor(options: SwitchOptions) {
     this.#options = options;
     this.#carriers = new Carriers(options, this.#upcalls);
+    const { tcpip, required, policy = null, isForeign, count } = options;
+    const services = () => this.#start();
+    this.#socketContext = { tcpip, required, policy, isForeign, count, services, listening: new Set() };
   }
 
   /** WSD-SOC-1: the program has made its TCP/IP socket; the switch keeps a record of it, and nothing else happens yet. */
   openSocket(tcpip: TcpipSocket): SwitchSocket {
-    const { tcpip: provider, required, policy = null, isForeign, count } = this.#options;
-    const services = () => this.#start();
-    const listening = this.#listening;
-    return new Socket({ tcpip: provider, required, policy, isForeign, count, services, listening }, tcpip);
+    return new Socket(this.#socketContext, tcpip);
   }
 
   /**
@@ -146,7 +148,7 @@ export class Switch {
   #reconsider(): void {
     this.#reconsidering = false;
     this.#carriers.refresh();
-    for (const socket of [...this.#listening]) socket.reconsider();
+    for (const socket of [...this.#socketContext.listening]) socket.reconsider();
   }
 
   /** Not in a call stack of the provider, which may be what has closed the last socket. */
@@ -178,6 +180,7 @@ export class Switch {
 
   #makeServices(): Services {
     const { tcpip, scheduler, now, required, trace, count } = this.#options;
+    const connections: Services['connections'] = new DenseSet();
     return {
       scheduler,
       upcalls: this.#upcalls,
@@ -186,9 +189,9 @@ export class Switch {
       carriers: this.#carriers,
       routes: this.#carriers.routes,
       waitingWrites: new WaitingWrites(scheduler),
-      negotiationTimeouts: new NegotiationTimeouts(scheduler),
-      connections: new Set(),
-      companions: new Set(),
+      negotiationTimeouts: new NegotiationTimeouts(scheduler, () => this.#options.now(), connections),
+      connections,
+      companions: new DenseSet(),
       trace,
       required,
       released: (carrier) => {

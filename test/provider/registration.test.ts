@@ -204,7 +204,7 @@ for (const provider of providers) {
       const { length } = from.descriptor;
       const list = [buffer(target, 8, 4)];
       const result = rdmaRead(mine, list, 1, from.descriptor, length, 6, null, 0, reading, null, null, client.errno);
-      assert.equal(client.failure(result), WSA_IO_PENDING);
+      if (result !== 0) assert.equal(client.failure(result), WSA_IO_PENDING);
       await bench.until(() => client.completions.some((one) => one.overlapped === reading), 'it is read');
       assert.deepEqual(client.result(mine, reading), [true, 4, 0]);
       assert.equal(Buffer.from(target.memory.bytes).toString('latin1'), '\0\0\0\0\0\0\0\0read\0\0\0\0');

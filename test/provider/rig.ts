@@ -18,6 +18,8 @@ export interface Party {
 export interface RigOptions {
   /** Milliseconds that a connect may take. */
   connectBudget?: number;
+  /** False: shared memory must not read the peer's process. Default: as the environment of the tests has it. */
+  peerMemory?: boolean;
   /** Knobs of the simulated NIC. */
   simulated?: Partial<SimulatedOptions>;
   /** TCP/IP of the server's host, which assigns addresses; absent: that of the host, or of the simulated one, as it is. */

@@ -26,15 +26,16 @@ export interface SharedMemoryRig extends Rig {
 /** Milliseconds; the machine may be busy with something else. */
 const patience = 15_000;
 
-export function sharedMemoryRig({ connectBudget = patience, assignments }: RigOptions): SharedMemoryRig {
+export function sharedMemoryRig({ connectBudget = patience, assignments, peerMemory }: RigOptions): SharedMemoryRig {
   const directory = mkdtempSync(join(tmpdir(), 'sockets-direct-test-'));
   // Nothing of a provider keeps a process alive.
   const alive = setInterval(() => {}, 60_000);
+  const usePeerMemory = peerMemory ?? process.env.SOCKETS_DIRECT_PEER_MEMORY !== 'off';
   const made: SharedMemoryProvider[] = [];
   const reasons: Reason[] = [];
   const party = (notifyAddresses?: NotifyAddresses): Party => {
     const provider = new SharedMemoryProvider({
-      environment: { SOCKETS_DIRECT_DIR: directory },
+      environment: { SOCKETS_DIRECT_DIR: directory, SOCKETS_DIRECT_PEER_MEMORY: usePeerMemory ? '' : 'off' },
       ...realTime,
       random: () => 0,
       connectBudget,

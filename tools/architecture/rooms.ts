@@ -34,15 +34,15 @@ export const rooms: Readonly<Record<Room, RoomRule>> = {
   },
   register: { imports: ['net', 'compose.ts', 'platform', 'diagnostics', 'spi'], types: ['switch', tcpip] },
   // The handle that is hooked is the TCP/IP provider's descriptor, so both share what they know of it and of its errors.
-  net: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', tcpip] },
+  net: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', 'collections', tcpip] },
   // A Winsock socket *is* the TCP/IP provider's descriptor (WSD-SOC-2), and its accepts and names are that provider's.
   winsock: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', tcpip] },
   'compose.ts': {
     imports: ['switch', 'session', 'spi', 'providers/*', 'policy', 'catalog', 'status', 'platform', 'diagnostics'],
   },
-  switch: { imports: ['session', 'spi', 'diagnostics'], types: [tcpip] },
+  switch: { imports: ['session', 'spi', 'diagnostics', 'collections'], types: [tcpip] },
   session: { imports: ['spi'] },
-  'providers/*': { imports: ['spi', 'platform', 'diagnostics'] },
+  'providers/*': { imports: ['spi', 'platform', 'diagnostics', 'collections'] },
   policy: { imports: [] },
   catalog: { imports: ['spi', 'diagnostics'] },
   status: { imports: ['platform', 'diagnostics'] },
@@ -50,6 +50,7 @@ export const rooms: Readonly<Record<Room, RoomRule>> = {
   platform: { imports: ['diagnostics'] },
   diagnostics: { imports: ['spi'] },
   spi: { imports: [] },
+  collections: { imports: [] },
 };
 
 /** Packages from npm, and the rooms that may import them. */
