@@ -40,7 +40,8 @@ export const rooms: Readonly<Record<Room, RoomRule>> = {
   'compose.ts': { imports: ['switch', 'session', 'spi', 'providers/*', 'policy', 'status', 'platform', 'diagnostics'] },
   switch: { imports: ['session', 'spi', 'diagnostics'], types: [tcpip] },
   session: { imports: ['spi'] },
-  'providers/*': { imports: ['spi', 'platform', 'diagnostics'] },
+  // Each gives the kit what it needs, as a provider of somebody else would.
+  'providers/*': { imports: ['spi', 'platform', 'diagnostics'], types: ['conformance'] },
   policy: { imports: [] },
   status: { imports: ['platform', 'diagnostics'] },
   conformance: { imports: ['spi', 'diagnostics'] },

@@ -15,6 +15,7 @@ import {
   WSAEFAULT,
   WSAEINVAL,
   WSAEMSGSIZE,
+  WSAENOBUFS,
   WSAENOTCONN,
   type WSPDeregisterMemory,
   WSPDeregisterMemoryGuid,
@@ -175,7 +176,14 @@ function rdmaWrite(check: Check): WSPRdmaWrite {
 
 function providerMemory(check: Check): ProviderMemoryExtension {
   return {
-    WSPAllocateReceiveMemory: (length) => new ReceiveRegion((length + 7) & ~7),
+    WSPAllocateReceiveMemory: (length, lpErrno) => {
+      try {
+        return new ReceiveRegion(Math.ceil(length / 8) * 8);
+      } catch {
+        lpErrno.value = WSAENOBUFS;
+        return null;
+      }
+    },
     WSPGetSendBuffer: (s, length, buffer, lpErrno) => {
       const socket = check(s, lpErrno);
       if (socket === null) return SOCKET_ERROR;
