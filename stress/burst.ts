@@ -1,6 +1,7 @@
 /** Many connects in one turn to a server whose loop is blocked just then. */
 
 import assert from 'node:assert/strict';
+import { modules } from '../test/support/preload.js';
 import type { Stage } from '../test/support/stage.js';
 import { plans } from './account.js';
 import { accountOf, setPlan, sideProgram, within } from './accounts.js';
@@ -17,8 +18,8 @@ const bound = 60_000;
 
 /** Every connection is served in both directions, and both ends agree who carries it. */
 export async function burst(stage: Stage, count: number): Promise<BurstResult> {
-  const acceptor = stage.start(sideProgram, ['acceptor', 'greet'], { require: false });
-  const connector = stage.start(sideProgram, ['connector', 'greet'], { require: false });
+  const acceptor = stage.start(sideProgram, ['acceptor', 'greet'], { preload: modules, require: false });
+  const connector = stage.start(sideProgram, ['connector', 'greet'], { preload: modules, require: false });
   const { port } = await acceptor.next<{ port: number }>('listening');
   await connector.next('ready');
   await setPlan(connector, 'greet');

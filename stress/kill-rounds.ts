@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { modules } from '../test/support/preload.js';
 import { type Program, resourcesOf, type Stage } from '../test/support/stage.js';
 import { type Account, plans } from './account.js';
 import { accountOf, armPoint, forget, setPlan, sideProgram, within } from './accounts.js';
@@ -74,8 +75,12 @@ export class KillRounds {
     this.#step = step;
     this.#side = side;
     // That it falls back where the server is dead is part of what is tested.
-    this.#survivor = stage.start(sideProgram, [other(side)], { require: false, flags: ['--expose-gc'] });
-    this.#healthy = stage.start(sideProgram, [side]);
+    this.#survivor = stage.start(sideProgram, [other(side)], {
+      preload: modules,
+      require: false,
+      flags: ['--expose-gc'],
+    });
+    this.#healthy = stage.start(sideProgram, [side], { preload: modules });
   }
 
   static async begin(stage: Stage, step: Step, side: Side): Promise<KillRounds> {
@@ -94,6 +99,7 @@ export class KillRounds {
     const point: Point = points[round % points.length];
     const note = join(this.#stage.directory, `last-words-${this.#victims++}`);
     const process = this.#stage.start(sideProgram, [this.#side, this.#step.victimPlan], {
+      preload: modules,
       flags: ['--import', armPoint],
       env: { STRESS_POINT: JSON.stringify(point), STRESS_NOTE: note },
     });

@@ -1,10 +1,10 @@
-/** Modules of the compiled package, the same instances that a program with the preload uses. */
+/** Modules of the compiled package, the same instances that carry the sockets of a program that preloads `modules`. */
 
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { dist } from '../test/support/preload.js';
+import { modules } from '../test/support/preload.js';
 
-/** Imports `dist/<path>.js`; its types are those of `src/<path>.ts`. */
+/** Imports `<path>.js`; its types are those of `src/<path>.ts`. */
 export async function packageModule<T>(path: string): Promise<T> {
-  return (await import(pathToFileURL(join(dist, `${path}.js`)).href)) as T;
+  return (await import(pathToFileURL(join(modules, `${path}.js`)).href)) as T;
 }

@@ -22,4 +22,4 @@ addRun(program);
 addDoctor(program);
 addStatus(program);
 addConformance(program);
-await program.parseAsync();
+void program.parseAsync();

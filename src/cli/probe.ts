@@ -1,6 +1,5 @@
 /** `probe.js server` and `probe.js client PORT`: the two ends of the self-test of `doctor`. */
 
-import { once } from 'node:events';
 import net from 'node:net';
 import { connectionInfo } from '../net/index.js';
 
@@ -15,10 +14,9 @@ if (role === 'server') {
   server.listen(0, '127.0.0.1', () => console.log((server.address() as net.AddressInfo).port));
 } else {
   const socket = net.connect({ port: Number(port), host: '127.0.0.1', noDelay: true });
-  await once(socket, 'connect');
   const message = Buffer.alloc(size, 1);
   const times: number[] = [];
-  let started = performance.now();
+  let started = 0;
   let missing = size;
   socket.on('data', (chunk: Buffer) => {
     missing -= chunk.length;
@@ -36,5 +34,8 @@ if (role === 'server') {
       socket.destroy();
     }
   });
-  socket.write(message);
+  socket.once('connect', () => {
+    started = performance.now();
+    socket.write(message);
+  });
 }

@@ -2,10 +2,15 @@
 
 import type { Subject } from './subject.js';
 
+/** Of CommonJS the default export is a property of the default export. */
+interface Exports {
+  readonly default?: { readonly default?: unknown };
+}
+
 /** The default export of the module at this URL. Rejects with an Error that says what is missing. */
 export async function loadSubject(url: string): Promise<Subject> {
-  const module = (await import(url)) as { readonly default?: unknown };
-  const { default: subject } = module;
+  const module = (await import(url)) as Exports;
+  const subject = module.default?.default ?? module.default;
   if (!isSubject(subject)) {
     throw new Error(`${url} has no subject as its default export: an object with name, capabilities, module and open`);
   }

@@ -10,19 +10,21 @@ interface Order {
   readonly args: readonly never[];
 }
 
-const [url = '', place = '', connectBudget = ''] = process.argv.slice(2);
-const subject = await loadSubject(url);
-const joined = await subject.join!(place, { connectBudget: Number(connectBudget) });
-const steps = new PeerSteps(new Node(joined.party));
+async function start([url = '', place = '', connectBudget = '']: readonly string[]): Promise<void> {
+  const subject = await loadSubject(url);
+  const joined = await subject.join!(place, { connectBudget: Number(connectBudget) });
+  const steps = new PeerSteps(new Node(joined.party));
+  process.on('message', ({ id, step, args }: Order) => {
+    const act = steps[step].bind(steps) as (...args: readonly never[]) => unknown;
+    Promise.resolve()
+      .then(() => act(...args))
+      .then(
+        (value) => process.send!({ id, value }),
+        (error: unknown) => process.send!({ id, error: error instanceof Error ? error.message : String(error) }),
+      );
+  });
+}
 
-process.on('message', ({ id, step, args }: Order) => {
-  const act = steps[step].bind(steps) as (...args: readonly never[]) => unknown;
-  Promise.resolve()
-    .then(() => act(...args))
-    .then(
-      (value) => process.send!({ id, value }),
-      (error: unknown) => process.send!({ id, error: error instanceof Error ? error.message : String(error) }),
-    );
-});
 // Who has started it may be gone without having ended it.
 process.on('disconnect', () => process.exit());
+void start(process.argv.slice(2));

@@ -1,6 +1,7 @@
 /** The status socket of an event loop, and `status()`: right, and in nobody's way. */
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
@@ -84,10 +85,12 @@ test('a program without sockets makes no status socket, and neither does one tha
 
 test('the socket is no handle that the program sees, and does not keep it alive', limit, async (t) => {
   const { stage, program, path } = await withSocket(t);
+  // There is a moment in which the socket has its name and does not listen yet.
+  await findWhen(stage, program, ({ state }) => state === 'running', 'answers');
   // Somebody who asks and does not read.
   const reader = net.connect(path).on('error', () => {});
   t.after(() => reader.destroy());
-  await new Promise((resolve) => reader.once('connect', resolve));
+  await once(reader, 'connect');
   assert.equal((await find(stage, program))?.state, 'running');
   program.tell({ kind: 'handles' });
   const { handles, resources } = await program.next<{ handles: string[]; resources: string[] }>('handles');

@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test';
 import type { TraceRecord } from '../../src/diagnostics/recorder.js';
 import { armPoint } from '../../stress/accounts.js';
 import type { Point } from '../../stress/points.js';
+import { modules } from '../support/preload.js';
 import { type Program, Stage } from '../support/stage.js';
 
 interface Echo {
@@ -103,6 +104,7 @@ test('[shared-memory] a request that is withdrawn while the condition function i
   const point: Point = { owner: 'Listener', method: 'remove', phase: 'before', hit: 2 };
   const server = stage.start('echo-server', [], {
     require: false,
+    preload: modules,
     flags: ['--import', armPoint],
     // Longer than any budget, after CF_ACCEPT and before it takes effect.
     env: { STRESS_POINT: JSON.stringify(point), STRESS_STALL: '2000', SOCKETS_DIRECT_TRACE: trace },

@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { dist } from '../support/preload.js';
+import { dist, modules } from '../support/preload.js';
 import { needsRoot, type Program, Stage, type StartOptions } from '../support/stage.js';
 
 interface Outcome {
@@ -63,11 +63,11 @@ async function failure(stage: Stage, port: number, options: StartOptions): Promi
 }
 
 /** A copy of the package, with or without what it depends on. */
-function copyOfPackage(stage: Stage, name: string, dependencies: boolean): string {
+function copyOfPackage(stage: Stage, name: string, dependencies: boolean, from = dist): string {
   const root = join(stage.directory, name);
   mkdirSync(root);
   writeFileSync(join(root, 'package.json'), '{"type":"module"}');
-  cpSync(dist, join(root, 'dist'), { recursive: true });
+  cpSync(from, join(root, 'dist'), { recursive: true });
   if (dependencies) symlinkSync(realpathSync(join(dist, '../node_modules')), join(root, 'node_modules'));
   return join(root, 'dist');
 }
@@ -149,7 +149,7 @@ test('rendezvous directories that cannot be used', limit, async (t) => {
 
 test('a peer of another protocol version', limit, async (t) => {
   const stage = new Stage(t);
-  const preload = copyOfPackage(stage, 'other-version', true);
+  const preload = copyOfPackage(stage, 'other-version', true, modules);
   const path = join(preload, 'providers/shared-memory/endpoint.js');
   const source = readFileSync(path, 'utf8');
   const patched = source.replace('options.protocolVersion ?? 1', 'options.protocolVersion ?? 2');

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { modules } from '../support/preload.js';
 import { Stage } from '../support/stage.js';
 
 /** Milliseconds for which the flood lasts, and in which an honest client has to be served. */
@@ -13,7 +14,7 @@ test('[shared-memory] a flood of requests, withdrawals and closes keeps nobody e
   const stage = new Stage(t);
   const server = stage.start('echo-server');
   const { port: otherPort } = await server.next<{ port: number }>('listening');
-  const victim = stage.start('hostile-victim', [otherPort], { flags: ['--expose-gc'] });
+  const victim = stage.start('hostile-victim', [otherPort], { preload: modules, flags: ['--expose-gc'] });
   const { port } = await victim.next<{ port: number }>('listening');
   const client = stage.start('echo-client');
   const options = { port, host: '127.0.0.1' };

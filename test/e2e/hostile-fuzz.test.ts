@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { modules } from '../support/preload.js';
 import { type Program, resourcesOf, Stage, until } from '../support/stage.js';
 import { inventory, keyOf } from './programs/hostile-fields.js';
 
@@ -88,7 +89,7 @@ test('[shared-memory] WSD-MEM-31 a server outlives 100,000 wrong fields, and cou
   timeout: limit,
 }, async (t) => {
   const stage = new Stage(t);
-  const victim = stage.start('hostile-victim', [await honestPort(stage)], collecting);
+  const victim = stage.start('hostile-victim', [await honestPort(stage)], { ...collecting, preload: modules });
   const { port } = await victim.next<{ port: number }>('listening');
   const honest = stage.start('pinger', [port]);
   assert.equal((await honest.next<{ provider: string }>('pinging')).provider, 'shared-memory');
@@ -130,7 +131,7 @@ test('[shared-memory] a client outlives a server that spoils every field, and no
   const lure = 1;
   const attacker = stage.start('hostile-fuzz', ['listen', lure, seed, 4000 * factor], attacking);
   await attacker.next('listening');
-  const victim = stage.start('hostile-client', [otherPort, lure], { ...collecting, require: false });
+  const victim = stage.start('hostile-client', [otherPort, lure], { preload: modules, ...collecting, require: false });
   await victim.next('connecting');
   const was = await look(victim);
   const attacked = await attacker.next<Attacked>('attacked', limit);

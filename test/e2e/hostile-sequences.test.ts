@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { modules } from '../support/preload.js';
 import { resourcesOf, Stage, until } from '../support/stage.js';
 import { fieldsOf, keyOf } from './programs/hostile-fields.js';
 
@@ -26,7 +27,7 @@ test('[shared-memory] one wrong step ends the connection or the link that it con
   const stage = new Stage(t);
   const server = stage.start('echo-server');
   const { port: otherPort } = await server.next<{ port: number }>('listening');
-  const victim = stage.start('hostile-victim', [otherPort]);
+  const victim = stage.start('hostile-victim', [otherPort], { preload: modules });
   const { port } = await victim.next<{ port: number }>('listening');
   const attacker = stage.start('hostile-sequences', ['dial', port], { preload: null });
   const { outcomes } = await attacker.next<{ outcomes: Outcome[] }>('done', 50_000);
@@ -53,7 +54,7 @@ test('[shared-memory] a connect ends soon, whatever answer a server gives', { ti
   const lure = 1;
   const attacker = stage.start('hostile-sequences', ['listen', lure], { preload: null });
   const { answers } = await attacker.next<{ answers: string[] }>('listening');
-  const victim = stage.start('hostile-client', [otherPort, lure], { require: false });
+  const victim = stage.start('hostile-client', [otherPort, lure], { preload: modules, require: false });
   await victim.next('connecting');
   const given = new Set<string>();
   await until(async () => {
@@ -75,7 +76,7 @@ test('[shared-memory] each spoilt handshake is refused, and counted by its reaso
   const stage = new Stage(t);
   const server = stage.start('echo-server');
   const { port: otherPort } = await server.next<{ port: number }>('listening');
-  const victim = stage.start('hostile-victim', [otherPort], { flags: ['--expose-gc'] });
+  const victim = stage.start('hostile-victim', [otherPort], { preload: modules, flags: ['--expose-gc'] });
   const { port } = await victim.next<{ port: number }>('listening');
   const look = (): Promise<Looked> => {
     victim.tell({ kind: 'look' });

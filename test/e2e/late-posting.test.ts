@@ -5,6 +5,7 @@ import { describe, type TestContext, test } from 'node:test';
 import type { PlanName } from '../../stress/account.js';
 import { accountOf, armPoint, postLate, sideProgram, within } from '../../stress/accounts.js';
 import type { Point } from '../../stress/points.js';
+import { modules } from '../support/preload.js';
 import { type Program, Stage } from '../support/stage.js';
 
 const limit = { timeout: 60_000 };
@@ -12,8 +13,8 @@ const plan: PlanName = 'exchange';
 
 /** A server with that preload, and `count` connects to it. */
 async function connectTo(stage: Stage, preload: string, env: NodeJS.ProcessEnv, count = 1): Promise<Program[]> {
-  const server = stage.start(sideProgram, ['acceptor', plan], { flags: ['--import', preload], env });
-  const client = stage.start(sideProgram, ['connector', plan]);
+  const server = stage.start(sideProgram, ['acceptor', plan], { preload: modules, flags: ['--import', preload], env });
+  const client = stage.start(sideProgram, ['connector', plan], { preload: modules });
   const { port } = await server.next<{ port: number }>('listening');
   await client.next('ready');
   client.tell({ kind: 'connect', port, count });

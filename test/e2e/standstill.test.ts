@@ -7,6 +7,7 @@ import { type PlanName, plans } from '../../stress/account.js';
 import { accountOf, armPoint, sideProgram, within } from '../../stress/accounts.js';
 import type { Point } from '../../stress/points.js';
 import type { Side } from '../../stress/steps.js';
+import { modules } from '../support/preload.js';
 import { type Program, Stage } from '../support/stage.js';
 
 const standstill = 10_000;
@@ -49,10 +50,11 @@ async function run(t: TestContext, { name, side, plan, point }: Case): Promise<v
       [role, plan],
       role === side && point !== null
         ? {
+            preload: modules,
             flags: ['--import', armPoint],
             env: { STRESS_POINT: JSON.stringify(point), STRESS_SIGNAL: 'SIGSTOP' },
           }
-        : {},
+        : { preload: modules },
     );
   const programs = { acceptor: start('acceptor'), connector: start('connector') };
   const { port } = await programs.acceptor.next<{ port: number }>('listening');

@@ -29,6 +29,17 @@ async function open(): Promise<net.Socket> {
   return socket;
 }
 
+/**
+ * One that never reads: on stock Node.js the parent reads on until the child's confirmation has arrived, and whatever comes
+ * in that time is lost.
+ */
+async function openPaused(): Promise<net.Socket> {
+  const socket = net.connect(address).pause();
+  await once(socket, 'connect');
+  ({ provider } = carrier(socket));
+  return socket;
+}
+
 /** The child tells its parent, and ends when that has gone. */
 async function child(): Promise<void> {
   process.channel!.ref();
@@ -101,7 +112,7 @@ async function owner(): Promise<void> {
     });
   } else if (way === 'several') {
     for (let i = 0; i < 5; i++) {
-      const socket = await open();
+      const socket = await openPaused();
       started.send(`socket ${i}`, socket);
       started.send(`text ${i}`);
       log.push(`destroyed ${socket.destroyed}`);
@@ -129,7 +140,7 @@ async function owner(): Promise<void> {
     started.send('raw', socket._handle as net.Socket, { keepOpen: true }, sent('raw'));
     await once(started, 'message');
     socket.destroy();
-  } else started.send(way, await open(), sent(way));
+  } else started.send(way, await openPaused(), sent(way));
   await ended;
   await reported('log', { log: log.sort(), provider });
 }
