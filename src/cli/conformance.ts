@@ -1,10 +1,10 @@
 /** `sockets-direct conformance`: tests a service provider against the contract. */
 
+import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import Table from 'cli-table3';
 import type { Command } from 'commander';
-import { conformanceSubjects } from '../compose.js';
 import { type ConformanceReport, loadSubject, type RuleResult, runConformance } from '../conformance/index.js';
 
 interface Options {
@@ -20,7 +20,7 @@ export function addConformance(program: Command): void {
     .description('Tests a service provider against the contract: rule by rule, with faults and with malice.')
     .argument(
       '<provider>',
-      `module with the provider's subject as its default export, or ${Object.keys(conformanceSubjects).join(' or ')}`,
+      "module with the provider's subject as its default export; or shared-memory, simulated, tcpip",
     )
     .option('--json', 'for programs')
     .option('--only <pattern>', 'only scenarios whose title fits this regular expression, WSD-ACC for example')
@@ -43,6 +43,8 @@ interface Outcome {
 }
 
 async function test(provider: string, { json = false, only, patience = '', all = false }: Options): Promise<Outcome> {
+  // Only this command needs it.
+  const { conformanceSubjects } = createRequire(import.meta.url)('../compose.js') as typeof import('../compose.js');
   const url = conformanceSubjects[provider] ?? pathToFileURL(resolve(provider)).href;
   let report: ConformanceReport;
   try {

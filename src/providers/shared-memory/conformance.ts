@@ -10,6 +10,7 @@ import { loadPlatform } from '../../platform/index.js';
 import { ARENA_SIZE } from './arena.js';
 import { LinkEndpoint } from './endpoint.js';
 import { encodeMessage, MessageType } from './handshake.js';
+import * as providerModule from './provider.js';
 import { SharedMemoryProvider } from './provider.js';
 import { Rendezvous } from './rendezvous.js';
 import type { Scheduler } from './scheduler.js';
@@ -179,7 +180,7 @@ const subject: Subject = {
   // As many as the kernel's queue of a port holds by default (net.core.somaxconn).
   somaxconn: 4096,
   notApplicable: { exhaustion: 'its memory is that of the process, which cannot be taken away from it alone' },
-  module: () => import('./provider.js'),
+  module: async () => providerModule,
   open: openSharedMemory,
   join: (place, { connectBudget }): Joined => ({
     party: make(place, connectBudget, () => {}).party,

@@ -2,6 +2,7 @@
 
 import type { Party, Rig, RigOptions, Subject } from '../../conformance/index.js';
 import { faultyCalls, noFaults } from './faults.js';
+import * as providerModule from './provider.js';
 import { SimulatedProvider } from './provider.js';
 import type { SimulatedOptions } from './settings.js';
 import { World } from './world.js';
@@ -82,7 +83,7 @@ const subject: Subject = {
     processes: 'its processes are simulated; they are killed in the other parts',
     malice: 'its wire carries no bytes that anybody could change',
   },
-  module: () => import('./provider.js'),
+  module: async () => providerModule,
   open: (options) => openSimulated(options),
 };
 export default subject;

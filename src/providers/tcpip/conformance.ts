@@ -22,6 +22,7 @@ import {
   type WSPPROC_TABLE,
   type WSPUPCALLTABLEEX,
 } from '../../spi/index.js';
+import * as providerModule from './provider.js';
 import { createTcpipProvider, type TcpipDescriptor, type TcpipServiceProvider } from './provider.js';
 
 /** A descriptor of TCP/IP with what a SAN socket has besides. */
@@ -164,7 +165,7 @@ const subject: Subject = {
     hosts: true,
     providerMemory: false,
   },
-  module: () => import('./provider.js'),
+  module: async () => providerModule,
   open: () => ({ server: party(), client: party(), close: () => {} }),
 };
 export default subject;
