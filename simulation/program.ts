@@ -34,6 +34,8 @@ export class ProgramEnd {
   calm = false;
   /** Callbacks that are due. */
   waiting = 0;
+  /** Inside a call of `close`. */
+  #closing = false;
   /** Called after data, for programs that react to it. */
   onData: (() => void) | null = null;
   /** Called at the end and at an error, from inside. */
@@ -121,6 +123,10 @@ export class ProgramEnd {
     };
     let taken = false;
     const done = this.#once('write', (wsaError) => {
+      if (wsaError === WSA_OPERATION_ABORTED && this.#closing) {
+        this.wasReset = true;
+        this.closedClean = false;
+      }
       check(!taken, `${this.name}: a write is taken and called back`);
       check(!late || wsaError !== 0, `${this.name}: a write after the end of sending succeeded`);
       scribble();
@@ -195,7 +201,10 @@ export class ProgramEnd {
     const { peer } = this;
     if (peer !== null && !this.closedClean && !this.out.finished && !peer.hasUnsent) peer.mustBeReset = true;
     this.out.finished = true;
+    // A block of which the peer is reading cannot be sent any more: closing is a reset then, and the write is told at once.
+    this.#closing = true;
     this.connection.close();
+    this.#closing = false;
   }
 
   reset(): void {

@@ -17,6 +17,8 @@ const port = 80;
 function drawOptions(world: World): Partial<SimulatedOptions> {
   const budgets = [2, 10, 50, 50];
   const sizes = [1040, 4096, 16_400, 131_072];
+  const thresholds = [1, 20_000, 65_536, 0xffff_ffff];
+  const rdmaSizes = [2000, 30_000, 262_144, 1_048_576];
   return {
     flowControl: world.chance(0.5),
     providerMemory: world.chance(0.5),
@@ -25,6 +27,9 @@ function drawOptions(world: World): Partial<SimulatedOptions> {
     latency: 1 + world.pick(world.chance(0.5) ? 10 : 500),
     spread: world.pick(world.chance(0.5) ? 10 : 1000),
     messageSizeMax: sizes[world.pick(sizes.length)]!,
+    rdmaRead: world.chance(0.5),
+    rdmaThreshold: thresholds[world.pick(thresholds.length)]!,
+    rdmaSizeMax: rdmaSizes[world.pick(rdmaSizes.length)]!,
     connectBudget: budgets[world.pick(budgets.length)]!,
   };
 }
@@ -367,7 +372,81 @@ function processExit(simulation: Simulation): void {
   finishRun(simulation, 20_000);
   if (simulation.lostResources([server, client])) return;
   for (const { client: sender, server: receiver } of simulation.attempts) {
-    if (sender === null) continue;
+    // Closing with a block under way is a reset.
+    if (sender === null || sender.wasReset) continue;
+    const { received = 0, written = 0 } = receiver?.incoming ?? {};
+    const cut = `${sender.name} has exited, and ${received} of ${written} bytes arrived`;
+    if (receiver?.ended === true) check(received === written, cut);
+    else check(world.marks.has('program: exit took too long'), `${cut}, with an error`);
+  }
+}
+
+/** Blocks in both directions, with small messages between them; programs pause, end, close, reset, exit or are killed meanwhile. */
+function largeTransfers(simulation: Simulation): void {
+  const { world } = simulation;
+  const rdmaThreshold = 1 + world.pick(100_000);
+  const hosts = drawHosts(simulation, 2, { rdmaThreshold, latency: 1 + world.pick(100) }) as [Host, Host];
+  const [server, client] = hosts;
+  listenEverywhere(simulation, server, acceptAll);
+  const last = ['finish', 'close', 'reset', 'nothing'] as const;
+  const within = 1 + world.pick(world.chance(0.5) ? 500 : 20_000);
+  const largest = 200_000 + world.pick(1_500_000);
+  simulation.onEnd = (end) => {
+    const { process } = end;
+    if (world.chance(0.8)) end.read();
+    let left = 1 + world.pick(6);
+    const write = (): void => {
+      if (end.closed || end.calm || left-- <= 0) return;
+      if (world.chance(0.4)) end.write([1 + world.pick(largest)]);
+      else if (world.chance(0.3)) end.write([1 + world.pick(300), 1 + world.pick(largest), 1 + world.pick(300)]);
+      else end.write([1 + world.pick(2000)]);
+      process.schedule(write, world.pick(within));
+    };
+    write();
+    const moment = (): number => world.pick(3 * within);
+    if (world.chance(0.5)) process.schedule(() => end.pause(), moment());
+    if (world.chance(0.5)) process.schedule(() => end.read(), moment());
+    const how = last[world.pick(last.length)];
+    if (how === 'finish') process.schedule(() => end.finish(), moment());
+    else if (how === 'close') process.schedule(() => end.close(), moment());
+    else if (how === 'reset' && world.chance(0.5)) process.schedule(() => end.reset(), moment());
+  };
+  connectSeveral(simulation, server, [client], 1 + world.pick(3), 100);
+  disturb(simulation, hosts, 3 * within);
+  finishRun(simulation, 4 * within);
+}
+
+/** A program writes blocks and calls process.exit while they are offered, granted or under way: none of it is lost (WSD-CLS-6). */
+function exitDuringTransfer(simulation: Simulation): void {
+  const { world } = simulation;
+  const options = { rdmaThreshold: 5000, latency: 1 + world.pick(50) };
+  const [server, client] = drawHosts(simulation, 2, options) as [Host, Host];
+  listenEverywhere(simulation, server, acceptAll);
+  let exits = false;
+  simulation.onEnd = (end) => {
+    if (end.process === server.process) {
+      // It may begin to read only when the other process is about to go.
+      if (world.chance(0.7)) end.read();
+      else end.process.schedule(() => end.read(), world.pick(5000));
+      return;
+    }
+    end.read();
+    for (let i = world.pick(4); i >= 0; i--) end.write([1 + world.pick(world.chance(0.3) ? 200 : 600_000)]);
+    if (world.chance(0.5)) end.finish();
+    if (exits) return;
+    exits = true;
+    end.process.schedule(() => {
+      if (end.connection.writeQueueSize > 0) world.mark('scenario: exit with a block under way');
+      for (const { client: sender } of simulation.attempts) if (sender !== null) sender.out.finished = true;
+      client.exit();
+    }, world.pick(1000));
+  };
+  connectSeveral(simulation, server, [client], 1 + world.pick(2), 100);
+  finishRun(simulation, 20_000);
+  if (simulation.lostResources([server, client])) return;
+  for (const { client: sender, server: receiver } of simulation.attempts) {
+    // Closing with a block under way is a reset.
+    if (sender === null || sender.wasReset) continue;
     const { received = 0, written = 0 } = receiver?.incoming ?? {};
     const cut = `${sender.name} has exited, and ${received} of ${written} bytes arrived`;
     if (receiver?.ended === true) check(received === written, cut);
@@ -406,5 +485,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   'deferred-accept': deferredAccept,
   'late-receive-buffers': lateReceiveBuffers,
   'process-exit': processExit,
+  'large-transfers': largeTransfers,
+  'exit-during-transfer': exitDuringTransfer,
   'stopped-peer': stoppedPeer,
 };

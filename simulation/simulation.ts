@@ -25,6 +25,8 @@ const lossCalls: readonly FaultyCall[] = [
   'WSPGetSendBuffer',
   'WSPRegisterMemory',
   'WSPAllocateReceiveMemory',
+  'WSPRdmaRead',
+  'WSPRdmaWrite',
 ];
 
 export interface ListenerPolicy {

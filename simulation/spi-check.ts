@@ -10,6 +10,8 @@ import {
   FD_CONNECT,
   FD_CONNECT_BIT,
   INVALID_SOCKET,
+  MEM_READ,
+  MEM_WRITE,
   type MemoryHandle,
   type MemoryRegion,
   type Out,
@@ -26,8 +28,14 @@ import {
   type WSPDeregisterMemory,
   WSPDeregisterMemoryGuid,
   type WSPPROC_TABLE,
+  type WSPRdmaRead,
+  WSPRdmaReadGuid,
+  type WSPRdmaWrite,
+  WSPRdmaWriteGuid,
   type WSPRegisterMemory,
   WSPRegisterMemoryGuid,
+  type WSPRegisterRdmaMemory,
+  WSPRegisterRdmaMemoryGuid,
   type WSPUPCALLTABLEEX,
   WSS_OPERATION_IN_PROGRESS,
 } from '../src/spi/index.js';
@@ -57,6 +65,8 @@ export class SpiCheck {
   readonly #pending = new Map<WSAOVERLAPPED, SimulatedSocket>();
   readonly #handles = new Set<SwitchHandle>();
   readonly #memory = new Map<SimulatedSocket, Map<MemoryHandle, Registered>>();
+  /** Descriptors of RDMA memory, whether or not they are in force. */
+  readonly #descriptors = new Map<SimulatedSocket, Uint8Array[]>();
   readonly #ordinals = new WeakMap<object, number>();
   #last = 0;
 
@@ -222,7 +232,40 @@ export class SpiCheck {
         return result;
       };
       out.value = outer;
+    } else if (guid === WSPRegisterRdmaMemoryGuid) {
+      const inner = out.value as WSPRegisterRdmaMemory;
+      const outer: WSPRegisterRdmaMemory = (s, ...args) => {
+        const result = inner(s, ...args);
+        const descriptor = args[4];
+        if (result === 0 && descriptor !== null) this.#descriptorsOf(s as SimulatedSocket).push(descriptor.slice());
+        return result;
+      };
+      out.value = outer;
+    } else if (guid === WSPRdmaReadGuid || guid === WSPRdmaWriteGuid) {
+      out.value = this.#wrapRdma(out.value as WSPRdmaRead | WSPRdmaWrite, guid === WSPRdmaReadGuid ? 'read' : 'write');
     }
+  }
+
+  #wrapRdma(inner: WSPRdmaRead | WSPRdmaWrite, what: string): WSPRdmaRead | WSPRdmaWrite {
+    return (...args) => {
+      const [s, , , , , , , , overlapped, , , lpErrno] = args;
+      this.#watcher.between();
+      this.#begin(s, overlapped);
+      const result = inner(...args);
+      if (result !== 0 && lpErrno.value !== WSA_IO_PENDING) this.#pending.delete(overlapped);
+      else this.#world.mark(`RDMA ${what}`);
+      this.#watcher.between();
+      return result;
+    };
+  }
+
+  #descriptorsOf(s: SimulatedSocket): Uint8Array[] {
+    let descriptors = this.#descriptors.get(s);
+    if (descriptors === undefined) {
+      descriptors = [];
+      this.#descriptors.set(s, descriptors);
+    }
+    return descriptors;
   }
 
   #registered(s: SimulatedSocket): Map<MemoryHandle, Registered> {
@@ -243,6 +286,11 @@ export class SpiCheck {
       );
     }
     this.#memory.delete(s);
+    for (const descriptor of this.#descriptors.get(s) ?? []) {
+      const target = s.rdma.find(descriptor, 0, 0, MEM_READ) ?? s.rdma.find(descriptor, 0, 0, MEM_WRITE);
+      check(target === null || target.transfers > 0, 'idle RDMA memory is registered when its socket is closed');
+    }
+    this.#descriptors.delete(s);
   }
 
   /** WSD-OVL-23: everything that was under way on the socket has ended with it. */

@@ -7,8 +7,9 @@ import { isIPv6 } from 'node:net';
 import { count } from './diagnostics/counters.js';
 import type { Reason } from './diagnostics/reasons.js';
 import { Recorder } from './diagnostics/recorder.js';
-import { addStatusSource, status } from './diagnostics/status.js';
+import { addStatusSource, type PeerStatus, status } from './diagnostics/status.js';
 import { loadPlatform } from './platform/index.js';
+import type { Links } from './providers/shared-memory/links.js';
 import { SharedMemoryProvider } from './providers/shared-memory/provider.js';
 import { createTcpipProvider, type TcpipProvider, type TcpipServiceProvider } from './providers/tcpip/index.js';
 import type { SOCKADDR } from './spi/index.js';
@@ -25,6 +26,7 @@ const exitBudget = 1000;
 
 let instance: Switch | null = null;
 let tcpip: TcpipServiceProvider | null = null;
+let links: () => Links | null = () => null;
 
 /** What the conformance kit needs of the providers, by name. The modules of these URLs have it as their default export. */
 export const conformanceSubjects: Readonly<Record<string, string>> = {
@@ -72,6 +74,7 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     connectBudget: connectBudgetOf(environment, required ? requiredConnectBudget : usualConnectBudget),
     scheduler,
   });
+  links = () => sharedMemory.links;
   const made = new Switch({
     tcpip: getTcpip(),
     // The net face is not even installed then; the Winsock face works, by TCP/IP alone.
@@ -86,6 +89,7 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     isForeign: (address) => isForeign(getTcpip(), address),
     required,
     policy: policyOf(environment),
+    ...largeThresholdOf(environment),
     trace:
       recorder === null ? null : (step, provider, socket, detail) => recorder.session(step, provider, socket, detail),
     count,
@@ -93,12 +97,18 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
   addStatusSource({
     connections: () => made.connections(),
     unavailable: () => made.startReason,
+    peers: () => links()?.peers() ?? [],
     polling: () => {
       const polling = sharedMemory.links?.polling;
       return polling === undefined ? null : { fruitless: polling.fruitless / 1000, time: polling.time / 1000 };
     },
   });
   return made;
+}
+
+/** The peers of this event loop, after an attempt to read memory of each: what `doctor` tells of it. */
+export function tryPeerMemory(): PeerStatus[] {
+  return [...(links()?.peers(true) ?? [])];
 }
 
 /** Milliseconds; by then a first connect is over, and what opening costs is not its. */
@@ -137,6 +147,13 @@ function connectBudgetOf(environment: Readonly<Record<string, string | undefined
   const wanted = environment.SOCKETS_DIRECT_CONNECT_BUDGET ?? '';
   const milliseconds = Number(wanted);
   return /^\d+$/.test(wanted) && milliseconds >= 1 && milliseconds <= connectBudgetMax ? milliseconds : usual;
+}
+
+/** SOCKETS_DIRECT_RDMA_THRESHOLD: bytes, or `off`. What is neither is not heeded, and the provider decides. */
+function largeThresholdOf(environment: Readonly<Record<string, string | undefined>>): { largeThreshold?: number } {
+  const wanted = environment.SOCKETS_DIRECT_RDMA_THRESHOLD ?? '';
+  if (wanted === 'off') return { largeThreshold: Number.POSITIVE_INFINITY };
+  return /^\d{1,10}$/.test(wanted) ? { largeThreshold: Number(wanted) } : {};
 }
 
 function requiresSan(environment: Readonly<Record<string, string | undefined>>): boolean {

@@ -3,6 +3,7 @@
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { advice } from '../diagnostics/advice.js';
+import { type PeerMemoryReason, peerMemoryReasons } from '../diagnostics/peer-memory.js';
 import { reasons } from '../diagnostics/reasons.js';
 import { type Check, hostChecks } from './checks.js';
 import { measure } from './self-test.js';
@@ -42,6 +43,7 @@ async function examine(): Promise<Report> {
     if (accelerated) sharedMemory = measured.roundTrip;
     tcpip = (await measure({ ...process.env, SOCKETS_DIRECT: 'off' })).roundTrip;
     checks.push(selfTest(measured.reason, sharedMemory, tcpip));
+    if (measured.peerMemory !== null) checks.push(peerMemory(measured.peerMemory));
   } catch (error) {
     checks.push({
       name: 'self-test',
@@ -50,6 +52,12 @@ async function examine(): Promise<Report> {
     });
   }
   return { accelerated, checks, roundTrip: { sharedMemory, tcpip } };
+}
+
+/** Only an accelerator of RDMA reads, so nothing is wrong without it. */
+function peerMemory(reason: PeerMemoryReason): Check {
+  const how = reason === 'direct' ? '' : 'RDMA reads go over the ring: ';
+  return { name: 'peer memory', state: 'ok', detail: `${how}${peerMemoryReasons[reason]} [${reason}]` };
 }
 
 function selfTest(reason: keyof typeof reasons | null, sharedMemory: number | null, tcpip: number): Check {

@@ -1,6 +1,7 @@
 /** `probe.js server` and `probe.js client PORT`: the two ends of the self-test of `doctor`. */
 
 import net from 'node:net';
+import { tryPeerMemory } from '../compose.js';
 import { connectionInfo } from '../net/index.js';
 
 /** Enough that the code is compiled and a median means something; some tens of milliseconds by TCP/IP. */
@@ -30,7 +31,8 @@ if (role === 'server') {
     } else {
       const sorted = times.slice(warmUp).sort((a, b) => a - b);
       const { provider, reason } = connectionInfo(socket);
-      console.log(JSON.stringify({ provider, reason, roundTrip: sorted[rounds / 2] * 1000 }));
+      const peerMemory = tryPeerMemory()[0]?.memory ?? null;
+      console.log(JSON.stringify({ provider, reason, roundTrip: sorted[rounds / 2] * 1000, peerMemory }));
       socket.destroy();
     }
   });

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { PeerMemoryReason } from '../diagnostics/peer-memory.js';
 import type { Reason } from '../diagnostics/reasons.js';
 import { preload } from './preload.js';
 
@@ -12,6 +13,8 @@ export interface Measured {
   readonly reason: Reason | null;
   /** Median time of a round trip of 64 bytes, in microseconds. */
   readonly roundTrip: number;
+  /** Whether the memory of the listening process can be read; null: the two have no link. */
+  readonly peerMemory: PeerMemoryReason | null;
 }
 
 /** Milliseconds: a machine that is busy with something else has nothing wrong with it. */

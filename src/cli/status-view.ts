@@ -1,8 +1,9 @@
 /** How `sockets-direct status` shows what processes have told. */
 
 import Table from 'cli-table3';
+import { type PeerMemoryReason, peerMemoryReasons } from '../diagnostics/peer-memory.js';
 import { type Reason, reasons } from '../diagnostics/reasons.js';
-import type { ConnectionStatus, PollingStatus, Status } from '../diagnostics/status.js';
+import type { ConnectionStatus, PeerStatus, PollingStatus, Status } from '../diagnostics/status.js';
 import type { ProcessStatus, SystemStatus } from '../status/reader.js';
 
 const noBorders = Object.fromEntries(
@@ -79,6 +80,7 @@ function details(thread: Status): string[] {
   if (thread.connections.length > 0) lines.push(...connectionTable(thread.connections));
   const hidden = thread.connectionsTotal - thread.connections.length;
   if (hidden > 0) lines.push(`and ${plural(hidden, 'more connection')}`);
+  lines.push(...peerMemory(thread.peers));
   const counters = Object.entries(thread.counters).sort(([, a], [, b]) => b - a);
   if (counters.length > 0) {
     lines.push(`decisions: ${counters.map(([reason, count]) => `${count} ${reason}`).join(', ')}`);
@@ -111,6 +113,18 @@ function connectionTable(connections: readonly ConnectionStatus[]): string[] {
     .toString()
     .split('\n')
     .map((line) => line.trimEnd());
+}
+
+/** Peers whose RDMA memory was asked for, by how it comes. */
+function peerMemory(peers: readonly PeerStatus[]): string[] {
+  const byReason = new Map<PeerMemoryReason, number[]>();
+  for (const { pid, memory } of peers) {
+    if (memory !== 'not-tried') byReason.set(memory, [...(byReason.get(memory) ?? []), pid]);
+  }
+  return [...byReason].map(([reason, pids]) => {
+    const known = Object.hasOwn(peerMemoryReasons, reason) ? peerMemoryReasons[reason] : reason;
+    return `RDMA reads from ${pids.slice(0, 10).join(', ')}${pids.length > 10 ? ' and others' : ''}: ${known}`;
+  });
 }
 
 function reasonText(reason: Reason): string {

@@ -60,6 +60,10 @@ export interface RigOptions {
   readonly jitter?: boolean;
   /** WSPSend stays pending for a while, where a provider can choose. */
   readonly deferredSends?: boolean;
+  /** With its registration cache, where a provider can choose. */
+  readonly registrationCache?: boolean;
+  /** False: RDMA goes by the provider's own wire, even if it could read the memory of the peer's process. */
+  readonly peerMemory?: boolean;
   /** With flow control, where a provider can choose. */
   readonly flowControl?: boolean;
 }

@@ -6,6 +6,7 @@
 import { isMainThread, threadId } from 'node:worker_threads';
 import type { Endpoint } from './channels.js';
 import { reasonCounts } from './counters.js';
+import type { PeerMemoryReason } from './peer-memory.js';
 import type { Reason } from './reasons.js';
 
 /** A connection. */
@@ -43,6 +44,15 @@ export interface PollingStatus {
   readonly time: number;
 }
 
+/** An event loop at the other end of a SAN's link. */
+export interface PeerStatus {
+  /** 0: it is in another process namespace. */
+  readonly pid: number;
+  readonly connections: number;
+  /** Whether RDMA reads copy straight from its memory. */
+  readonly memory: PeerMemoryReason;
+}
+
 /** The document of one event loop. */
 export interface Status {
   /** Of this format. */
@@ -61,6 +71,8 @@ export interface Status {
   /** At most 1000; `connectionsTotal` counts all. */
   readonly connections: readonly ConnectionStatus[];
   readonly connectionsTotal: number;
+  /** At most 1000. */
+  readonly peers: readonly PeerStatus[];
   /** Null: no SAN has been started. */
   readonly polling: PollingStatus | null;
   /** How often each decision was taken, by reason. */
@@ -71,6 +83,7 @@ export interface Status {
 export interface StatusSource {
   connections?(): Iterable<ConnectionStatus>;
   listeners?(): Iterable<ListenerStatus>;
+  peers?(): Iterable<PeerStatus>;
   polling?(): PollingStatus | null;
   unavailable?(): Reason | null;
 }
@@ -104,6 +117,7 @@ export function status(): Status {
     listeners: sources.flatMap((source) => [...(source.listeners?.() ?? [])]).slice(0, listedMax),
     connections,
     connectionsTotal,
+    peers: sources.flatMap((source) => [...(source.peers?.() ?? [])]).slice(0, listedMax),
     polling: first((source) => source.polling?.()),
     counters: reasonCounts(),
   };

@@ -3,6 +3,7 @@
  * for. A client's has the program's own TCP handle behind it, which Node counts; an accepted one has nothing.
  */
 
+import { DenseSet } from '../collections/dense-set.js';
 import { isHoldingTimer } from '../switch/liveness.js';
 import type { SanHandle } from './san-handle-face.js';
 
@@ -12,7 +13,7 @@ interface ProcessInternals {
   getActiveResourcesInfo(): string[];
 }
 
-const open = new Set<SanHandle>();
+const open = new DenseSet<SanHandle>();
 
 export function handleOpened(handle: SanHandle): void {
   open.add(handle);

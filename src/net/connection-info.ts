@@ -42,8 +42,8 @@ class Decision extends Identity {
   }
 }
 
-/** One object for each answer that there is. */
-const answers = new Map<string, ConnectionInfo>();
+/** One object for each answer that there is: no more than there are reasons, and the usual ones come first. */
+const answers: ConnectionInfo[] = [];
 
 let off: ConnectionInfo | null = null;
 
@@ -56,11 +56,10 @@ export function rememberOther(info: (socket: net.Socket | net.Server) => Connect
 
 /** Remembers the decision for a socket or a listening server. */
 export function remember(owner: object, provider: string | null, reason: Reason | null): void {
-  const key = `${provider} ${reason}`;
-  let info = answers.get(key);
+  let info = answers.find((one) => one.provider === provider && one.reason === reason);
   if (info === undefined) {
     info = Object.freeze({ provider, reason });
-    answers.set(key, info);
+    answers.push(info);
   }
   Decision.set(owner, info);
 }

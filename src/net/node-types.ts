@@ -6,6 +6,11 @@ import type { NativeAddress } from '../providers/tcpip/native.js';
 /** A request object of the native stream layer; only ever handed back. */
 export type NativeRequest = object;
 
+/** The request of a shutdown, with what net.js has put on it. */
+export interface ShutdownRequest extends NativeRequest {
+  oncomplete?(status: number, handle: object, argument: undefined): void;
+}
+
 /** Node's JSStream: a native stream whose bytes come from, and go to, JavaScript. */
 export interface NativeJsStream {
   readBuffer(chunk: Uint8Array): void;

@@ -1,5 +1,6 @@
 /** What the rest of this folder needs to know of the handle of a SAN connection, without its class. */
 
+import type { Member } from '../collections/dense-set.js';
 import type { NativeAddress, NativeTcpHandle } from '../providers/tcpip/native.js';
 import type { ConnectionEvents, SanConnection } from '../switch/face.js';
 import type { NativeJsStream, NetSocket, WriteCallback } from './node-types.js';
@@ -14,7 +15,7 @@ export interface Detached {
   readonly finished: boolean;
 }
 
-export interface SanHandle extends NativeJsStream, ConnectionEvents {
+export interface SanHandle extends NativeJsStream, ConnectionEvents, Member {
   readonly connection: SanConnection;
   readonly closing: boolean;
   /** The socket, or the TLS socket, that owns the handle. */

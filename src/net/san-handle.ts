@@ -22,6 +22,7 @@ import { requireInternals } from './internals.js';
 import { MessageBoundaries } from './message-boundaries.js';
 import type { AnyHandle, NativeRequest, NetSocket, QueuedChunk, WriteCallback } from './node-types.js';
 import { publishClose } from './published.js';
+import { completeShutdown, fail, finishNativeWrite, resume } from './san-handle-callbacks.js';
 import { type Detached, recognize, type SanHandle } from './san-handle-face.js';
 import { withTcpFace } from './tcp-face.js';
 import { contain, settle } from './ticks.js';
@@ -47,6 +48,7 @@ function defineSanHandle(): SanHandleConstructor {
 
   class Handle extends withTcpFace(JSStream) implements SanHandle {
     owner: NetSocket | null = null;
+    place = -1;
     native = false;
     /** Kept by net.js: whether it has asked for bytes. */
     reading = false;
@@ -70,11 +72,13 @@ function defineSanHandle(): SanHandleConstructor {
     #callback: WriteCallback | null = null;
     #callbackResource: AsyncResource | null = null;
     /** Those of the native side: TLS starts a write before its last one is complete when it renegotiates. */
-    readonly #writeRequests = new Set<NativeRequest>();
+    readonly #writeRequests: NativeRequest[] = [];
     #readingNatively = false;
     /** Writes that were taken while the native consumer handled a piece. */
     readonly #writtenMeanwhile: NativeRequest[] = [];
     #shutdownRequest: NativeRequest | null = null;
+    /** Of a shutdown of JavaScript: the context of its caller. */
+    #shutdownResource: AsyncResource | null = null;
     readonly #sent = (wsaError: number): void => this.#onSent(wsaError);
 
     constructor(connection: SanConnection, family: number) {
@@ -106,7 +110,7 @@ function defineSanHandle(): SanHandleConstructor {
       let bytes = 0;
       for (const chunk of chunks) bytes += chunk.length;
       this.bytesWritten += bytes;
-      this.#writeRequests.add(request);
+      this.#writeRequests.push(request);
       this.#requests += 1;
       this.#updateLiveness();
       const sent = (wsaError: number): void => {
@@ -126,8 +130,13 @@ function defineSanHandle(): SanHandleConstructor {
     }
 
     onshutdown(request: NativeRequest): number {
+      return this.#shutDown(request, null);
+    }
+
+    #shutDown(request: NativeRequest, resource: AsyncResource | null): number {
       if (this.closing) return UV_ENOTCONN;
       this.#shutdownRequest = request;
+      this.#shutdownResource = resource;
       this.#finished = true;
       this.#requests += 1;
       this.#updateLiveness();
@@ -139,6 +148,11 @@ function defineSanHandle(): SanHandleConstructor {
     }
 
     // What net.js calls. Without the way through C++, which would only come back here.
+
+    shutdown(request: NativeRequest): number {
+      const options = { triggerAsyncId: this.getAsyncId(), requireManualDestroy: true };
+      return this.#shutDown(request, new AsyncResource('SHUTDOWNWRAP', options));
+    }
 
     readStart(): number {
       return this.onreadstart();
@@ -303,7 +317,9 @@ function defineSanHandle(): SanHandleConstructor {
 
     /** Completes a native write, unless closing has done so. */
     finishNative(request: NativeRequest, status: number): void {
-      if (!this.#writeRequests.delete(request)) return;
+      const i = this.#writeRequests.indexOf(request);
+      if (i < 0) return;
+      this.#writeRequests.splice(i, 1);
       this.#requests -= 1;
       this.#updateLiveness();
       this.#resource.runInAsyncScope(this.finishWrite, this, request, status);
@@ -315,7 +331,14 @@ function defineSanHandle(): SanHandleConstructor {
       this.#shutdownRequest = null;
       this.#requests -= 1;
       this.#updateLiveness();
-      contain(() => this.#resource.runInAsyncScope(this.finishShutdown, this, request, status), this, undefined);
+      const resource = this.#shutdownResource;
+      if (resource === null) {
+        contain(() => this.#resource.runInAsyncScope(this.finishShutdown, this, request, status), this, undefined);
+      } else {
+        this.#shutdownResource = null;
+        contain(() => resource.runInAsyncScope(completeShutdown, request, status, this), this, undefined);
+        resource.emitDestroy();
+      }
     }
 
     /**
@@ -456,19 +479,6 @@ function defineSanHandle(): SanHandleConstructor {
       if (needed) hold();
       else release();
     }
-  }
-
-  function fail(this: Handle, status: number): void {
-    const socket = this.owner;
-    if (socket !== null && !socket.destroyed) socket.destroy(errnoException(status, 'read'));
-  }
-
-  function resume(handle: Handle): void {
-    handle.resume();
-  }
-
-  function finishNativeWrite(handle: Handle, request: NativeRequest): void {
-    handle.finishNative(request, 0);
   }
 
   return Handle as unknown as SanHandleConstructor;

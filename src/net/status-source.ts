@@ -5,31 +5,48 @@
  */
 
 import net from 'node:net';
+import { DenseSet, type Member } from '../collections/dense-set.js';
 import type { ConnectionStatus, ListenerStatus } from '../diagnostics/status.js';
 import type { NativeTcpHandle } from '../providers/tcpip/native.js';
 import { connectionInfo } from './connection-info.js';
 import { requireInternals } from './internals.js';
 
-/** Handles of connects that TCP/IP carries, with the time of the decision. */
-const fallenBack = new Map<NativeTcpHandle, number>();
+/** A connect that TCP/IP carries, with the time of the decision. */
+class Fallback implements Member {
+  place = -1;
+  readonly since = performance.now();
+  constructor(readonly handle: NativeTcpHandle) {}
+}
+
+const fallenBack = new DenseSet<Fallback>();
+/** On a TCP handle: its fallback. */
+const fallbackKey = Symbol('sockets-direct.fallback');
 /** Servers that listen on a hooked handle. */
 const listening = new Map<NativeTcpHandle, net.Server>();
 
 type Reset = NativeTcpHandle['reset'];
 
+function forget(handle: NativeTcpHandle): void {
+  const fallback = handle[fallbackKey];
+  if (fallback instanceof Fallback) fallenBack.delete(fallback);
+}
+
 function close(this: NativeTcpHandle, callback?: () => void): void {
-  fallenBack.delete(this);
+  forget(this);
   requireInternals().tcpOriginal.close.call(this, callback);
 }
 
 function reset(this: NativeTcpHandle, callback?: () => void): number {
-  fallenBack.delete(this);
+  forget(this);
   return (requireInternals().TCP.prototype.reset as Reset).call(this, callback);
 }
 
 /** A connect whose handle TCP/IP carries from now on. */
 export function noteFallback(handle: NativeTcpHandle): void {
-  fallenBack.set(handle, performance.now());
+  const fallback = new Fallback(handle);
+  forget(handle);
+  handle[fallbackKey] = fallback;
+  fallenBack.add(fallback);
   // Properties of the handle, because other handles are nobody's business.
   handle.close = close;
   handle.reset = reset;
@@ -53,7 +70,7 @@ export function* tcpConnections(): Generator<ConnectionStatus> {
   const { ownerSymbol } = requireInternals();
   const now = performance.now();
   const seen = new Set<object>();
-  for (const [handle, since] of fallenBack) {
+  for (const { handle, since } of fallenBack) {
     const owner = handle[ownerSymbol];
     if (!(owner instanceof net.Socket) || owner.connecting || seen.has(owner)) continue;
     seen.add(owner);

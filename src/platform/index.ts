@@ -9,16 +9,18 @@ import { type Libc, loadLibc } from './libc.js';
 import { sharedMemory } from './memory.js';
 import { type ReadableWait, waitReadable } from './poll.js';
 import { reservePort } from './port-lock.js';
+import { type ProcessMemory, processMemory } from './process-memory.js';
 import { type StreamSockets, streamSockets } from './stream-socket.js';
 import { type ListenerState, type PeerCredentials, type Received, unixSockets } from './unix-socket.js';
 
 export { descriptorOf } from './descriptor.js';
 export { errorCode, PlatformError } from './error.js';
 export type { ReadableWait } from './poll.js';
+export type { ProcessMemory } from './process-memory.js';
 export type { StreamSockets } from './stream-socket.js';
 export type { ListenerState, PeerCredentials, Received } from './unix-socket.js';
 
-export interface Platform extends StreamSockets {
+export interface Platform extends StreamSockets, ProcessMemory {
   /**
    * Memory of `size` bytes, a multiple of 4096, zeroed, reserved, and sealed so that it can never change its size.
    * Returns its descriptor, which the caller closes. Throws PlatformError `memory-unavailable`.
@@ -99,6 +101,7 @@ function createPlatform(): Platform {
     ...sharedMemory(libc),
     ...unixSockets(libc),
     ...streamSockets(libc),
+    ...processMemory(libc),
     schedYield: libc.schedYield,
     closeDescriptor: (descriptor) => {
       libc.close(descriptor);

@@ -27,6 +27,14 @@ export interface Libc {
   ) => number | bigint;
   munmap: (address: bigint, length: number) => number;
   poll: (descriptors: Pointer, count: number, milliseconds: number) => number;
+  processVmReadv: (
+    pid: number,
+    local: Pointer,
+    localCount: number,
+    remote: Pointer,
+    remoteCount: number,
+    flags: number,
+  ) => number;
   recv: (descriptor: number, into: Pointer, length: number, flags: number) => number;
   recvmsg: (descriptor: number, header: bigint, flags: number) => number;
   schedYield: () => void;
@@ -80,6 +88,9 @@ export function loadLibc(): Libc {
     mmap: library.func('uint64_t mmap(void *, size_t, int, int, int, int64_t)'),
     munmap: library.func('int munmap(void *, size_t)'),
     poll: library.func('int poll(void *, uint64_t, int)'),
+    processVmReadv: library.func(
+      'int64_t process_vm_readv(int, const void *, uint64_t, const void *, uint64_t, uint64_t)',
+    ),
     recv: library.func('int64_t recv(int, void *, size_t, int)'),
     recvmsg: library.func('int64_t recvmsg(int, void *, int)'),
     schedYield: library.func('int sched_yield()'),

@@ -7,10 +7,15 @@
  * Two sides that are both paused and saturated must neither wait for each other for ever nor send credits to and fro for
  * ever. When the peer may be down to its reserve, what is owed for data goes back at once, which happens once for each
  * message with data. When it may have nothing left, everything goes back, and that is two credits at least, for one taken.
+ *
+ * Who takes large sends has to answer them, however little the other program reads. So whoever sends the first one posts a
+ * buffer for the answers and gives its credit along; the receiver keeps a third credit from data then. Answers are one at a
+ * time: what comes next from the other side brings the credit back. While a transfer is under way the other side may be
+ * waiting to say something of it, so two credits go back if it may have no more than one.
  */
 
 /** Credits that data leaves alone: one for the end of sending, and one that is always left for credits. */
-const reserve = 2;
+const usualReserve = 2;
 
 export class Credits {
   /** Messages that may be sent. */
@@ -25,6 +30,13 @@ export class Credits {
   #owedForData = false;
   /** Credits withheld for data that the program has not read. */
   #held = 0;
+  /** Credits that own data, and the peer's, leaves alone. */
+  #reserve = usualReserve;
+  #peerReserve = usualReserve;
+  /** Large transfers under way, in both directions. */
+  transfers = 0;
+  /** Own receive buffers that are posted for answers. */
+  #forAnswers = 0;
 
   constructor(posted: number) {
     this.#posted = posted;
@@ -35,15 +47,26 @@ export class Credits {
   }
 
   get forData(): boolean {
-    return this.#available > reserve;
+    return this.#available > this.#reserve;
   }
 
   get forControl(): boolean {
     return this.#available > 0;
   }
 
+  /** What belongs to a large transfer may be told: the last credit is left for credits. */
+  get forTransfer(): boolean {
+    return this.#available > 1;
+  }
+
+  /** A large send may go, and if the receiver will not read by itself, what ends it as well. */
+  forLarge(readByPeer: boolean): boolean {
+    return this.#available > this.#reserve + (readByPeer ? 0 : 1);
+  }
+
+  /** Own receive buffers that are posted for what the peer sends unasked. */
   get posted(): number {
-    return this.#posted;
+    return this.#posted - this.#forAnswers;
   }
 
   /** The peer has said how many buffers it has posted, and how many it may post at most. */
@@ -89,6 +112,18 @@ export class Credits {
     this.oweData(count);
   }
 
+  /** A buffer is posted for the peer's answers to large sends, and goes with the first of them. */
+  expectAnswers(): void {
+    this.postMore(1);
+    this.#forAnswers = 1;
+    this.#peerReserve = usualReserve + 1;
+  }
+
+  /** The peer has done so. */
+  keepForAnswers(): void {
+    this.#reserve = usualReserve + 1;
+  }
+
   /** The buffer of data that the program has not taken is posted again. */
   hold(): void {
     this.#held++;
@@ -105,6 +140,7 @@ export class Credits {
     if (this.#owed === 0 || this.#available === 0) return false;
     if (this.#owed >= this.#posted >> 1) return true;
     const peerHasAtMost = this.#posted - this.#owed - this.#held;
-    return peerHasAtMost <= (this.#owedForData ? reserve : 0);
+    if (peerHasAtMost <= (this.#owedForData ? this.#peerReserve : 0)) return true;
+    return this.transfers > 0 && this.#owed > 1 && peerHasAtMost <= 1;
   }
 }

@@ -16,6 +16,36 @@ export interface SessionWire {
   postMore(count: number): number;
   /** Puts other memory into `buffer`, so that what it holds can be given to the program; false if there is none. */
   replaceMemory(buffer: WSABUF): boolean;
+  /** Asked for only if this side's offer has `large`. */
+  readonly rdma?: SessionRdma;
+}
+
+/**
+ * RDMA, for large sends: at most one in each direction at a time. Nothing here calls back into the session before it returns.
+ */
+export interface SessionRdma {
+  /** Most bytes of one `read`. */
+  readonly readMax: number;
+  /** Registers the bytes for the peer to read (WSD-XFR-12). Their descriptor, or null where that is not to be had. */
+  expose(bytes: Uint8Array): Uint8Array | null;
+  /** The peer has read them: ends the registration (WSD-XFR-16). */
+  conceal(): void;
+  /**
+   * Reads from the peer's memory into registered memory (WSD-XFR-14). The bytes, or `'pending'`: then `pieceRead` follows.
+   * `'failed'`: it has not begun.
+   */
+  read(descriptor: Uint8Array, offset: number, length: number): Buffer | 'pending' | 'failed';
+  /** Memory of `length` bytes, registered for the peer to write (WSD-XFR-18). Its descriptor, or null. */
+  grant(length: number): Uint8Array | null;
+  /** The peer has written there: ends the registration (WSD-XFR-23). The memory belongs to the caller. */
+  takeGranted(): Buffer;
+  /** Writes into the peer's memory (WSD-XFR-20): `'done'`, or `'pending'`, and `pieceWritten` follows. `'failed'`: it has not begun. */
+  write(bytes: Uint8Array, descriptor: Uint8Array): 'done' | 'pending' | 'failed';
+  /**
+   * Ends what is under way, at the latest when the connection is closed for it: whatever the program has lent is its own
+   * again when this returns.
+   */
+  end(): void;
 }
 
 /** How a session finishes: both sides said their end, or one of them gave the connection up. */
@@ -36,7 +66,7 @@ export interface SessionOwner {
   onViolation(what: string): void;
   /** Both directions have ended, or `close` has nothing more to wait for: the companion socket can be closed. */
   onFinished(ending: Ending): void;
-  /** Stored bytes wait and the program reads: `deliverStored` is to be called in a later turn. */
+  /** Bytes wait, here or with the peer, and the program reads: `deliverStored` is to be called in a later turn. */
   onDeliverable(): void;
   /** Calls `done(error)` in a later turn. */
   defer(done: Done, error: number): void;
@@ -54,4 +84,6 @@ export interface SessionOptions {
   gatherMax: number;
   /** Bytes that are accepted from a program whose peer does not read: what stock sockets buffer. */
   acceptMax: number;
+  /** Larger writes go by RDMA, if the peer takes them so (WSD-XFR-6); absent: none. It can be changed later. */
+  largeThreshold?: number;
 }

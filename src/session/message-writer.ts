@@ -7,6 +7,7 @@ import {
   FLAG_CLOSED,
   FLAG_URGENT,
   HEADER_SIZE,
+  TYPE_CREDIT,
   TYPE_DATA,
   TYPE_FINISH,
   TYPE_NEGOTIATE,
@@ -39,6 +40,25 @@ export class MessageWriter {
   /** Sends a message without payload. */
   control(type: number): void {
     if (this.begin(type, 0) !== null) this.#wire.send(HEADER_SIZE);
+  }
+
+  /**
+   * Sends a message that belongs to a large transfer: a number of bytes, and a descriptor with a grant. False: the
+   * connection is lost.
+   */
+  transfer(type: number, bytes: number, descriptor: Uint8Array | null): boolean {
+    const length = descriptor?.length ?? 0;
+    const buffer = this.begin(type, length);
+    if (buffer === null) return false;
+    buffer.buf.words[(buffer.offset >> 2) + 3] = bytes;
+    if (descriptor !== null) buffer.buf.bytes.set(descriptor, buffer.offset + HEADER_SIZE);
+    this.#wire.send(HEADER_SIZE + length);
+    return true;
+  }
+
+  /** Returns credits, if they have to go back in a message of their own. */
+  returnCredits(): void {
+    if (this.#credits.shouldReturn) this.control(TYPE_CREDIT);
   }
 
   /** Sends all chunks as one message of up to `max` bytes. Returns its length, or 0 if they do not fit or it is lost. */

@@ -7,6 +7,8 @@ export type Done = (wsaError: number) => void;
 
 class Entry {
   start = 0;
+  /** The peer reads from the chunk, or it is being written to the peer. */
+  lent = false;
   constructor(
     readonly bytes: Uint8Array,
     public end: number,
@@ -32,6 +34,8 @@ export class SendQueue {
   bytes = 0;
   /** Those of them that are in somebody else's memory. */
   borrowedBytes = 0;
+  /** Bytes that have left, those that never were in the queue included. */
+  sent = 0;
 
   get isEmpty(): boolean {
     return this.#head === this.#entries.length;
@@ -55,6 +59,24 @@ export class SendQueue {
     }
   }
 
+  /**
+   * Copies chunks of at most `copyMax` bytes as long as the queue holds at most `bytesMax`, and keeps references to others;
+   * true if there are any.
+   */
+  add(chunks: readonly Uint8Array[], copyMax: number, bytesMax: number, bufferSize: number): boolean {
+    let borrowed = false;
+    for (const chunk of chunks) {
+      if (chunk.length === 0) continue;
+      if (chunk.length <= copyMax && this.bytes + chunk.length <= bytesMax) {
+        this.append(chunk, bufferSize);
+      } else {
+        this.push(chunk, 0, null);
+        borrowed = true;
+      }
+    }
+    return borrowed;
+  }
+
   /** Keeps a reference; the owner of the chunk must not touch it until `done`. */
   push(chunk: Uint8Array, start: number, done: Done | null): void {
     const entry = new Entry(chunk, chunk.length, false, done);
@@ -62,11 +84,6 @@ export class SendQueue {
     this.#entries.push(entry);
     this.bytes += chunk.length - start;
     this.borrowedBytes += chunk.length - start;
-  }
-
-  /** Sets who is told about the last entry. */
-  setLastDone(done: Done): void {
-    this.#entries[this.#entries.length - 1].done = done;
   }
 
   /**
@@ -81,29 +98,72 @@ export class SendQueue {
       const n = Math.min(left, entry.end - entry.start);
       const whole = entry.start === 0 && n === entry.bytes.length;
       target.set(whole ? entry.bytes : entry.bytes.subarray(entry.start, entry.start + n), at);
-      entry.start += n;
       at += n;
       left -= n;
-      if (!entry.owned) this.borrowedBytes -= n;
-      if (entry.start === entry.end) {
-        if (entry.done !== null) completed.push(entry.done);
-        if (entry.owned && free.length < freeMax) free.push(entry.bytes);
-        this.#head++;
-      }
+      this.#consume(entry, n, completed);
     }
     this.bytes -= size;
     this.#compact();
   }
 
-  /** Copies borrowed chunks, so that their writes are done, as long as the queue holds at most `bytesMax` bytes. */
+  #consume(entry: Entry, n: number, completed: Done[]): void {
+    entry.start += n;
+    if (!entry.owned) this.borrowedBytes -= n;
+    if (entry.start < entry.end) return;
+    if (entry.done !== null) completed.push(entry.done);
+    if (entry.owned && free.length < freeMax) free.push(entry.bytes);
+    this.#head++;
+  }
+
+  // ---- a chunk that is moved by RDMA
+
+  /** Bytes of the first chunk, if it is in somebody else's memory; else 0. */
+  get lendable(): number {
+    if (this.isEmpty) return 0;
+    const entry = this.#entries[this.#head];
+    return entry.owned ? 0 : entry.end - entry.start;
+  }
+
+  /** The first chunk from `from` to `to`, counted from where it is now. */
+  peek(from: number, to: number): Uint8Array {
+    const { bytes, start } = this.#entries[this.#head];
+    return bytes.subarray(start + from, start + to);
+  }
+
+  /** Whether the first chunk stays where it is, because somebody else uses its memory. */
+  set lent(lent: boolean) {
+    this.#entries[this.#head].lent = lent;
+  }
+
+  get lent(): boolean {
+    return !this.isEmpty && this.#entries[this.#head].lent;
+  }
+
+  /** The first `size` bytes of the first chunk have been moved. */
+  drop(size: number, completed: Done[]): void {
+    if (size === 0) return;
+    this.sent += size;
+    this.#consume(this.#entries[this.#head], size, completed);
+    this.bytes -= size;
+    this.#compact();
+  }
+
+  /**
+   * Copies borrowed chunks, so that their writes are done, as long as the queue holds at most `bytesMax` bytes. What is lent
+   * stays as it is.
+   */
   adopt(bytesMax: number, bufferSize: number, completed: Done[]): void {
     if (this.borrowedBytes === 0 || this.bytes > bytesMax) return;
     const entries = this.#entries.slice(this.#head);
     this.#entries = [];
     this.#head = 0;
     const total = this.bytes;
+    let lentBytes = 0;
     for (const entry of entries) {
-      if (entry.owned) {
+      if (entry.lent) lentBytes += entry.end - entry.start;
+      // An entry without bytes stands for the end of a write, of which the lent chunk may be part.
+      const mayEndLent = lentBytes > 0 && entry.start === entry.end;
+      if (entry.owned || entry.lent || mayEndLent) {
         this.#entries.push(entry);
       } else {
         this.append(entry.start === 0 ? entry.bytes : entry.bytes.subarray(entry.start), bufferSize);
@@ -111,7 +171,7 @@ export class SendQueue {
       }
     }
     this.bytes = total;
-    this.borrowedBytes = 0;
+    this.borrowedBytes = lentBytes;
   }
 
   /** Empties the queue; returns who waits. */

@@ -8,36 +8,37 @@
 import { WSA_OPERATION_ABORTED, type WSABUF, WSAECONNRESET, WSAENOTCONN, WSAESHUTDOWN } from '../spi/index.js';
 import { copyOut } from './copy-pool.js';
 import { Credits } from './credits.js';
+import { Delivery } from './delivery.js';
 import type { SessionOptions, SessionOwner, SessionWire } from './face.js';
-import { FLAG_CLOSED, HEADER_SIZE, TYPE_CREDIT, TYPE_DATA, TYPE_FINISH, TYPE_NEGOTIATE } from './header.js';
+import {
+  FLAG_CLOSED,
+  HEADER_SIZE,
+  TYPE_CREDIT,
+  TYPE_DATA,
+  TYPE_FINISH,
+  TYPE_LARGE,
+  TYPE_NEGOTIATE,
+  TYPE_WRITTEN,
+} from './header.js';
+import { LargeTransfers } from './large.js';
 import { MessageWriter } from './message-writer.js';
-import { readNegotiation } from './negotiation.js';
-import { ReceivedStore } from './received-store.js';
-import { type Done, SendQueue } from './send-queue.js';
+import { type LargeMethod, largeMethod, readNegotiation } from './negotiation.js';
+import { Outgoing } from './outgoing.js';
+import type { Done } from './send-queue.js';
 import { UrgentMarks } from './urgent.js';
-
-/** A write of at most this many bytes is gathered rather than made to wait. */
-const gatherWriteMax = 4096;
-/** Bytes delivered from the store in one turn. */
-const deliverMax = 262144;
 
 export class Session {
   readonly #wire: SessionWire;
   readonly #owner: SessionOwner;
   readonly #options: SessionOptions;
   readonly #credits: Credits;
-  /** Largest payload we send, in bytes. */
-  #payloadMax = 0;
   readonly #writer: MessageWriter;
   #sequenceReceived = 0;
-  readonly #queue = new SendQueue();
-  readonly #completed: Done[] = [];
-  #flushing = false;
-  /** The program must not be called any more. */
-  #silent = false;
-  readonly #store = new ReceivedStore();
+  readonly #outgoing: Outgoing;
   readonly #urgent = new UrgentMarks();
-  #reading = false;
+  readonly #delivery: Delivery;
+  /** How the peer takes large sends; undefined: not at all. */
+  #largeMethod: LargeMethod | undefined;
   #negotiated = false;
   #shutdownDone: Done | null = null;
   /** The program has ended its sending. */
@@ -50,8 +51,6 @@ export class Session {
   /** The connection below is gone, or must not be used any more. */
   #dead = false;
   #error = 0;
-  bytesReceived = 0;
-  bytesSent = 0;
 
   constructor(wire: SessionWire, owner: SessionOwner, options: SessionOptions) {
     this.#wire = wire;
@@ -59,6 +58,8 @@ export class Session {
     this.#options = options;
     this.#credits = new Credits(options.offer.postedBuffers);
     this.#writer = new MessageWriter(wire, this.#credits);
+    this.#outgoing = new Outgoing(wire, owner, options, this.#credits, this.#writer, this.#urgent);
+    this.#delivery = new Delivery(owner, this.#credits, this.#writer, this.#urgent);
   }
 
   /** Sends the negotiation message; the initiator's first act (WSD-NEG-2). */
@@ -75,6 +76,14 @@ export class Session {
     return this.#credits.available;
   }
 
+  get bytesReceived(): number {
+    return this.#delivery.bytesReceived;
+  }
+
+  get bytesSent(): number {
+    return this.#outgoing.queue.sent;
+  }
+
   /** The program has closed, and what it wrote is still being sent. */
   get closing(): boolean {
     return this.#closing;
@@ -82,99 +91,35 @@ export class Session {
 
   /** Bytes of the program that wait in its own memory. */
   get writeQueueSize(): number {
-    return this.#queue.borrowedBytes;
+    return this.#outgoing.queue.borrowedBytes;
   }
 
   /** True if bytes wait to be sent that the program counts as written. */
   get hasUnsent(): boolean {
-    return !this.#dead && (!this.#queue.isEmpty || (this.#writesEnded && !this.#finishSent));
+    return !this.#dead && (!this.#outgoing.queue.isEmpty || (this.#writesEnded && !this.#finishSent));
   }
 
   // ---- sending
 
   write(chunk: Uint8Array, done: Done): boolean {
-    if (!this.#writable(done)) return false;
-    const length = chunk.length;
-    if (length === 0) return true;
-    if (!this.#queue.isEmpty) return this.#writeLater(chunk, 0, done);
-    const payloadMax = this.#payloadMax;
-    if (length <= payloadMax) {
-      if (!this.#credits.forData) return this.#writeLater(chunk, 0, done);
-      const buffer = this.#writer.begin(TYPE_DATA, length);
-      if (buffer === null) return this.#failWithConnection(chunk, 0, done);
-      buffer.buf.bytes.set(chunk, buffer.offset + HEADER_SIZE);
-      this.#wire.send(HEADER_SIZE + length);
-      this.bytesSent += length;
-      return true;
-    }
-    let from = 0;
-    while (from < length && this.#credits.forData) {
-      const n = Math.min(length - from, payloadMax);
-      const buffer = this.#writer.begin(TYPE_DATA, n);
-      if (buffer === null) return this.#failWithConnection(chunk, from, done);
-      buffer.buf.bytes.set(chunk.subarray(from, from + n), buffer.offset + HEADER_SIZE);
-      this.#wire.send(HEADER_SIZE + n);
-      this.bytesSent += n;
-      from += n;
-    }
-    return from === length ? true : this.#writeLater(chunk, from, done);
+    return this.#writable(done) && this.#outgoing.write(chunk, done);
   }
 
   writev(chunks: readonly Uint8Array[], done: Done): boolean {
-    if (chunks.length === 1) return this.write(chunks[0], done);
     if (!this.#writable(done)) return false;
-    const sent = this.#queue.isEmpty && this.#credits.forData ? this.#writer.gathered(chunks, this.#payloadMax) : 0;
-    this.bytesSent += sent;
-    if (sent > 0) return true;
-    let pushed = false;
-    for (const chunk of chunks) {
-      if (chunk.length === 0) continue;
-      if (chunk.length <= gatherWriteMax && this.#queue.bytes + chunk.length <= this.#options.gatherMax) {
-        this.#queue.append(chunk, this.#payloadMax);
-      } else {
-        this.#queue.push(chunk, 0, null);
-        pushed = true;
-      }
-    }
-    this.#flush();
-    if (this.#dead) return this.#failLater(done);
-    if (!pushed || this.#queue.borrowedBytes === 0) return true;
-    this.#queue.push(chunks[0], chunks[0].length, done);
-    this.#owner.onWriteWaiting();
-    return false;
+    if (chunks.length === 1) return this.#outgoing.write(chunks[0], done);
+    const taken = this.#outgoing.writev(chunks, done);
+    return this.#dead ? this.#failLater(done) : taken;
   }
 
   /** Writes at most URGENT_MAX bytes, of which the last is urgent; they keep their place in the stream. */
   writeUrgent(chunk: Uint8Array, done: Done): boolean {
-    if (!this.#writable(done)) return false;
-    this.#urgent.set(this.bytesSent + this.#queue.bytes + chunk.length);
-    if (!this.#queue.isEmpty) return this.#writeLater(chunk, 0, done);
-    this.#queue.append(chunk, this.#payloadMax);
-    this.#flush();
-    return true;
+    return this.#writable(done) && this.#outgoing.writeUrgent(chunk, done);
   }
 
   #writable(done: Done): boolean {
     if (this.#dead || this.#closing || this.#writesEnded) return this.#failLater(done);
     return true;
-  }
-
-  #writeLater(chunk: Uint8Array, start: number, done: Done): boolean {
-    const left = chunk.length - start;
-    const fits = left <= gatherWriteMax && this.#queue.bytes + left <= this.#options.gatherMax;
-    if (fits && this.#queue.borrowedBytes === 0) {
-      this.#queue.append(start === 0 ? chunk : chunk.subarray(start), this.#payloadMax);
-      return true;
-    }
-    this.#queue.push(chunk, start, done);
-    this.#owner.onWriteWaiting();
-    return false;
-  }
-
-  /** The connection is lost, or there is no memory for the message (WSD-XFR-25): `lost` follows, with the error. */
-  #failWithConnection(chunk: Uint8Array, start: number, done: Done): boolean {
-    this.#queue.push(chunk, start, done);
-    return false;
   }
 
   #failLater(done: Done): boolean {
@@ -205,48 +150,72 @@ export class Session {
 
   /** Counts waiting writes as taken by copying them, within `acceptMax`: called after a while without progress. */
   acceptWaiting(): void {
-    if (this.#dead) return;
-    this.#queue.adopt(this.#options.acceptMax, this.#payloadMax, this.#completed);
-    this.#complete(0);
+    if (!this.#dead) this.#outgoing.adopt(this.#options.acceptMax);
   }
 
   #flush(): void {
-    if (this.#flushing || !this.#negotiated) return;
-    this.#flushing = true;
+    if (!this.#negotiated || !this.#outgoing.pump()) return;
+    if (!this.#finishWanted || this.#finishSent || this.#dead) return;
+    if (!this.#outgoing.queue.isEmpty || !this.#credits.forControl) return;
+    this.#finishSent = true;
+    this.#writer.finish(this.#closing ? this.#sequenceReceived : null);
+    this.#shutdownEnds(0);
+    this.#checkFinished();
+  }
+
+  // ---- large transfers
+
+  #makeLarge(): LargeTransfers {
+    const { queue, completed, payloadMax } = this.#outgoing;
+    const large = new LargeTransfers({
+      wire: this.#wire,
+      owner: this.#owner,
+      writer: this.#writer,
+      credits: this.#credits,
+      queue,
+      completed,
+      delivery: this.#delivery,
+      outgoing: this.#largeMethod!,
+      incoming: this.#options.offer.large!,
+      payloadMax,
+      storedMax: this.#options.acceptMax,
+    });
+    this.#outgoing.large = large;
+    return large;
+  }
+
+  /** Blocks of more bytes go by RDMA, if the peer takes them so. */
+  set largeThreshold(bytes: number) {
+    if (this.#largeMethod === undefined || bytes === Number.POSITIVE_INFINITY) return;
+    const large = this.#outgoing.large ?? this.#makeLarge();
+    large.threshold = bytes;
+  }
+
+  #receiveLarge(type: number, buffer: WSABUF, payload: number): void {
+    if (!this.#negotiated || this.#largeMethod === undefined) return this.#violate('large transfer out of place');
+    const large = this.#outgoing.large ?? this.#makeLarge();
+    const room = type !== TYPE_LARGE ? 0 : this.#finishReceived ? -1 : large.begin(buffer, payload);
+    if (room < 0 || (room === 0 && !large.answered(type, buffer, payload))) return this.#violate('large transfer');
     try {
-      const queue = this.#queue;
-      while (!queue.isEmpty && this.#credits.forData && !this.#dead) {
-        const size = this.#urgent.limit(this.bytesSent, Math.min(queue.bytes, this.#payloadMax));
-        if (size > 0) {
-          const buffer = this.#writer.begin(TYPE_DATA, size);
-          if (buffer === null) return;
-          queue.moveTo(buffer.buf.bytes, buffer.offset + HEADER_SIZE, size, this.#completed);
-          if (this.#urgent.isAt(this.bytesSent + size)) this.#writer.markUrgent(buffer);
-          this.#wire.send(HEADER_SIZE + size);
-          this.bytesSent += size;
-        }
-        if (queue.bytes === 0 && !queue.isEmpty) for (const done of queue.clear()) this.#completed.push(done);
-        this.#complete(0);
-      }
-      if (this.#finishWanted && !this.#finishSent && queue.isEmpty && this.#credits.forControl && !this.#dead) {
-        this.#finishSent = true;
-        this.#writer.finish(this.#closing ? this.#sequenceReceived : null);
-        this.#shutdownEnds(0);
-        this.#checkFinished();
+      if (room > 0) {
+        this.#receiveData(buffer, room, payload - room, 0);
+      } else {
+        this.#wire.repost(buffer);
+        this.#credits.oweControl();
+        this.#flush();
+        this.#writer.returnCredits();
       }
     } finally {
-      this.#flushing = false;
+      // Whatever a handler of the program throws.
+      large.pump();
     }
   }
 
-  #complete(error: number): void {
-    const completed = this.#completed;
-    if (this.#silent) completed.length = 0;
-    while (completed.length > 0) completed.shift()!(error);
-  }
-
-  #returnCredits(): void {
-    if (!this.#dead && this.#negotiated && this.#credits.shouldReturn) this.#writer.control(TYPE_CREDIT);
+  /** What RDMA had pending has come to its end: the bytes that were read, or null for a write. */
+  transferred(bytes: Buffer | null): void {
+    if (this.#dead) return;
+    this.#outgoing.large?.transferred(bytes);
+    this.#flush();
   }
 
   // ---- receiving
@@ -267,13 +236,15 @@ export class Session {
     const credits = word0 >>> 16;
     if (credits !== 0 && !this.#credits.give(credits)) return this.#violate('credits');
     const type = word0 & 0xff;
-    if (type === TYPE_DATA) this.#receiveData(buffer, payload, word0);
+    if (type === TYPE_DATA) this.#receiveData(buffer, 0, payload, word0);
     else if (type === TYPE_CREDIT || type === TYPE_FINISH) this.#receiveControl(type, buffer, payload);
     else if (type === TYPE_NEGOTIATE) this.#receiveNegotiation(buffer, payload);
+    else if (type >= TYPE_LARGE && type <= TYPE_WRITTEN) this.#receiveLarge(type, buffer, payload);
     else this.#violate('message type');
   }
 
-  #receiveData(buffer: WSABUF, length: number, word0: number): void {
+  /** `length` bytes of data, `room` bytes behind the fixed header. */
+  #receiveData(buffer: WSABUF, room: number, length: number, word0: number): void {
     if (!this.#negotiated || this.#finishReceived || length === 0) return this.#violate('data out of place');
     if (this.#closing) {
       // TCP answers data for a closed socket with a reset.
@@ -281,7 +252,7 @@ export class Session {
       return;
     }
     let chunk: Buffer;
-    const at = buffer.offset + HEADER_SIZE;
+    const at = buffer.offset + HEADER_SIZE + room;
     if (length <= this.#options.copyMax) {
       chunk = copyOut(buffer.buf, at, length);
     } else {
@@ -292,18 +263,9 @@ export class Session {
       if (this.#credits.posted < this.#options.offer.postedBuffersMax) this.#postMore();
     }
     this.#wire.repost(buffer);
-    this.bytesReceived += length;
     this.#urgent.arrive(chunk, word0);
-    if (this.#reading && this.#store.isEmpty) {
-      this.#credits.oweData();
-      this.#returnCredits();
-      this.#urgent.give(chunk, this.#owner);
-    } else {
-      this.#credits.hold();
-      this.#store.push(chunk);
-      this.#returnCredits();
-    }
-    if (!this.#queue.isEmpty || this.#finishWanted) this.#flush();
+    this.#delivery.arrive(chunk);
+    if (!this.#outgoing.queue.isEmpty || this.#finishWanted || this.#outgoing.large !== null) this.#flush();
   }
 
   /** The first large payload shows that the connection carries more than small messages: it gets all its buffers. */
@@ -312,7 +274,7 @@ export class Session {
   }
 
   #receiveControl(type: number, buffer: WSABUF, length: number): void {
-    if (!this.#negotiated || length !== 0 || (type === TYPE_FINISH && this.#finishReceived)) {
+    if (!this.#negotiated || length !== 0 || (type === TYPE_FINISH && !this.#mayFinish)) {
       return this.#violate('control message out of place');
     }
     const i = buffer.offset >> 2;
@@ -327,7 +289,7 @@ export class Session {
     }
     if (type === TYPE_FINISH) this.#finishReceived = true;
     this.#flush();
-    this.#returnCredits();
+    this.#writer.returnCredits();
     // Also if the flush has sent our own end and with it finished the session: the program is still to be told.
     if (type === TYPE_FINISH) {
       this.#deliverEnd();
@@ -335,62 +297,49 @@ export class Session {
     }
   }
 
+  /** The peer may end its sending: it has not, and nothing large is under way from it. */
+  get #mayFinish(): boolean {
+    return !this.#finishReceived && this.#outgoing.large?.isReceiving !== true;
+  }
+
   #receiveNegotiation(buffer: WSABUF, length: number): void {
     const offer = this.#negotiated ? null : readNegotiation(buffer.buf.words, buffer.offset + HEADER_SIZE, length);
     if (offer === null) return this.#violate('negotiation');
-    this.#payloadMax = Math.min(offer.payloadSize, this.#options.offer.payloadSize);
-    this.#credits.begin(offer.postedBuffers, offer.postedBuffersMax);
+    this.#outgoing.payloadMax = Math.min(offer.payloadSize, this.#options.offer.payloadSize);
+    this.#largeMethod = largeMethod(this.#options.offer, offer);
+    // One more for answers to its large sends.
+    this.#credits.begin(offer.postedBuffers, offer.postedBuffersMax + (this.#largeMethod === undefined ? 0 : 1));
     this.#wire.repost(buffer);
     // The reply takes one of the initiator's buffers, so its credit is owed.
     if (this.#options.initiator) this.#credits.oweControl();
     else this.#writer.negotiation(this.#options.offer);
     this.#negotiated = true;
+    this.largeThreshold = this.#options.largeThreshold ?? Number.POSITIVE_INFINITY;
     this.#owner.onNegotiated();
   }
 
   readStart(): void {
-    if (this.#reading) return;
-    this.#reading = true;
-    if (!this.#store.isEmpty || ((this.#finishReceived || this.#error !== 0) && !this.#ended)) {
-      this.#owner.onDeliverable();
-    }
+    const delivery = this.#delivery;
+    if (delivery.reading) return;
+    delivery.reading = true;
+    const ends = (this.#finishReceived || this.#error !== 0) && !this.#ended;
+    if (!delivery.isEmpty || ends || this.#outgoing.large?.isReceiving === true) this.#owner.onDeliverable();
   }
 
   readStop(): void {
-    this.#reading = false;
+    this.#delivery.reading = false;
   }
 
-  /** Delivers what is stored, as far as the program reads and up to 256 KiB; asks again if more is left. */
+  /** Delivers what is stored, as far as the program reads; asks again if more is left. */
   deliverStored(): void {
-    // A handler of the program may throw; what is left must still come.
-    let thrown = true;
-    try {
-      this.#deliverSome();
-      thrown = false;
-    } finally {
-      if (thrown && this.#reading && !this.#store.isEmpty) this.#owner.onDeliverable();
-    }
+    this.#delivery.deliver();
+    this.#outgoing.large?.pump();
     if (!this.#dead) this.#flush();
     this.#deliverEnd();
   }
 
-  #deliverSome(): void {
-    let budget = deliverMax;
-    while (this.#reading && !this.#store.isEmpty) {
-      if (budget <= 0) {
-        this.#owner.onDeliverable();
-        break;
-      }
-      const chunk = this.#store.shift();
-      budget -= chunk.length;
-      this.#credits.release();
-      this.#returnCredits();
-      this.#urgent.give(chunk, this.#owner);
-    }
-  }
-
   #deliverEnd(): void {
-    if (this.#ended || this.#closing || !this.#reading || !this.#store.isEmpty) return;
+    if (this.#ended || this.#closing || !this.#delivery.reading || !this.#delivery.isEmpty) return;
     if (this.#finishReceived) {
       this.#ended = true;
       this.#owner.onEnd();
@@ -409,17 +358,17 @@ export class Session {
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
-    const unread = !this.#store.isEmpty;
-    this.#store.clear();
-    this.#reading = false;
+    const unread = !this.#delivery.isEmpty || this.#outgoing.large?.isReceiving === true;
+    // What the peer reads from the program's memory cannot be kept for it: the program may use its memory again.
+    const exposed = this.#outgoing.isExposed;
+    this.#delivery.close();
     if (this.#dead) return;
-    if (unread || !this.#negotiated) {
+    if (unread || exposed || !this.#negotiated) {
       this.#abort();
       return;
     }
     // Bytes that still lie in the program's memory may change once it is told that its write was cancelled.
-    this.#queue.adopt(Number.POSITIVE_INFINITY, this.#payloadMax, this.#completed);
-    this.#complete(0);
+    this.#outgoing.adopt(Number.POSITIVE_INFINITY);
     this.#writesEnded = true;
     this.#finishWanted = true;
     this.#flush();
@@ -430,8 +379,7 @@ export class Session {
    * the middle of a call of ours, which never goes on. `rest` comes after everything written so far.
    */
   endWithProcess(rest: readonly Uint8Array[]): void {
-    this.#silent = true;
-    this.#flushing = false;
+    this.#outgoing.silence();
     if (rest.length > 0) this.writev(rest, () => {});
     if (this.#closing) this.#flush();
     else this.close();
@@ -440,8 +388,7 @@ export class Session {
   /** Ends at once: nothing more is sent, and the peer sees a reset. */
   reset(): void {
     this.#closing = true;
-    this.#store.clear();
-    this.#reading = false;
+    this.#delivery.close();
     if (this.#dead) return;
     this.#abort();
   }
@@ -449,17 +396,16 @@ export class Session {
   /** The connection below is gone. `wsaError` 0: the peer ended in order, which is an end of data like any other. */
   lost(wsaError: number): void {
     if (this.#dead) return;
-    this.#dead = true;
+    this.#die();
     if (wsaError === 0) this.#finishReceived = true;
     else this.#error = wsaError;
-    for (const done of this.#queue.clear()) this.#completed.push(done);
-    this.#complete(this.#writeError());
+    this.#outgoing.fail(this.#writeError());
     this.#shutdownEnds(WSAENOTCONN);
     if (this.#closing) return;
     if (!this.#negotiated) {
       this.#ended = true;
       this.#owner.onError(wsaError || WSAECONNRESET);
-    } else if (this.#reading) {
+    } else if (this.#delivery.reading) {
       this.#owner.onDeliverable();
     }
   }
@@ -469,17 +415,22 @@ export class Session {
    * reset. `unconsumed` messages, the last ones sent, never reached it.
    */
   peerDied(unconsumed: number): void {
-    const unread = this.#writer.hasDataAfter((this.#writer.sequence - unconsumed) | 0) || !this.#queue.isEmpty;
+    const unread = this.#writer.hasDataAfter((this.#writer.sequence - unconsumed) | 0) || !this.#outgoing.queue.isEmpty;
     this.lost(unread || !this.#negotiated ? WSAECONNRESET : 0);
   }
 
   /** What waits is lost, and the peer sees a reset. */
   #abort(): void {
-    this.#dead = true;
-    for (const done of this.#queue.clear()) this.#completed.push(done);
-    this.#complete(WSA_OPERATION_ABORTED);
+    this.#die();
+    this.#outgoing.fail(WSA_OPERATION_ABORTED);
     this.#shutdownEnds(WSA_OPERATION_ABORTED);
     this.#owner.onFinished('reset');
+  }
+
+  #die(): void {
+    this.#dead = true;
+    this.#outgoing.stopped = true;
+    this.#outgoing.large?.abandon();
   }
 
   #shutdownEnds(error: number): void {
@@ -490,7 +441,7 @@ export class Session {
 
   #checkFinished(): void {
     if (!this.#finishSent || !this.#finishReceived || this.#dead) return;
-    this.#dead = true;
+    this.#die();
     this.#owner.onFinished('ended');
   }
 

@@ -1,6 +1,6 @@
 /** Reads a document that another process has written: takes what is right, refuses the rest, keeps nothing else. */
 
-import type { ConnectionStatus, ListenerStatus, Status } from '../diagnostics/status.js';
+import type { ConnectionStatus, ListenerStatus, PeerStatus, Status } from '../diagnostics/status.js';
 
 /** Entries of one list. */
 const entriesMax = 10_000;
@@ -39,6 +39,8 @@ function status(value: unknown): Status {
     listeners: list(all.listeners, listener),
     connections: list(all.connections, connection),
     connectionsTotal: count(all.connectionsTotal),
+    // Older versions do not tell.
+    peers: all.peers === undefined ? [] : list(all.peers, peer),
     polling: optional(all.polling, (polling) => {
       const { fruitless, time } = fields(polling);
       return { fruitless: number(fruitless), time: number(time) };
@@ -73,6 +75,11 @@ function connection(value: unknown): ConnectionStatus {
   };
 }
 
+function peer(value: unknown): PeerStatus {
+  const all = fields(value);
+  return { pid: count(all.pid), connections: count(all.connections), memory: word(all.memory) as PeerStatus['memory'] };
+}
+
 function endpoint(value: unknown): { address: string; port: number } {
   const { address, port } = fields(value);
   return { address: text(address), port: count(port) };
@@ -80,9 +87,13 @@ function endpoint(value: unknown): { address: string; port: number } {
 
 /** A newer version may know more reasons than this one, so any word will do. */
 function reason(value: unknown): Status['connections'][number]['reason'] {
-  const word = text(value);
-  if (!/^[a-z0-9-]{1,64}$/.test(word)) throw new Invalid();
-  return word as Status['connections'][number]['reason'];
+  return word(value) as Status['connections'][number]['reason'];
+}
+
+function word(value: unknown): string {
+  const found = text(value);
+  if (!/^[a-z0-9-]{1,64}$/.test(found)) throw new Invalid();
+  return found;
 }
 
 function fields(value: unknown): Fields {

@@ -57,7 +57,7 @@ export function makeCompanion(
     lpErrno.value = value;
     return null;
   }
-  const companion = { socket, handle };
+  const companion = { socket, handle, place: -1 };
   services.companions.add(companion);
   return companion;
 }

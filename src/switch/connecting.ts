@@ -14,7 +14,7 @@ import {
   WSANETWORKEVENTS,
 } from '../spi/index.js';
 import { makeCompanion, nameLength, providerReason, type SocketOption } from './companion.js';
-import { Connection } from './connection.js';
+import { Connection, type NegotiationHandler } from './connection.js';
 import type { Carrier, Companion, Services } from './services.js';
 
 /** How an attempt ends; exactly one is called, once, and never after `cancel`. */
@@ -23,7 +23,7 @@ export interface AttemptHandler {
   /** TCP/IP would fail as well (WSD-CON-13), or the connection was lost after it had been accepted (WSD-CON-17). */
   failed(wsaError: number, reason: Reason): void;
   /** TCP/IP may be tried; nothing of the attempt is left (WSD-CON-12). */
-  fallBack(reason: Reason): void;
+  fallBack(remote: SOCKADDR, reason: Reason): void;
 }
 
 /** Filled and read within one call. */
@@ -34,7 +34,7 @@ export function isFinal(wsaError: number): boolean {
   return wsaError === WSAECONNRESET || wsaError === WSAECONNREFUSED || wsaError === WSAEHOSTUNREACH;
 }
 
-export class ConnectAttempt {
+export class ConnectAttempt implements NegotiationHandler {
   readonly #services: Services;
   readonly #carrier: Carrier;
   readonly #local: SOCKADDR;
@@ -109,10 +109,15 @@ export class ConnectAttempt {
     this.#services.companions.delete(companion);
     const connection = new Connection(this.#services, this.#carrier, socket, handle, true, this.#local, this.#remote);
     this.#connection = connection;
-    connection.negotiate({
-      negotiated: () => this.#take()?.connected(connection),
-      failed: (wsaError) => this.#take()?.failed(wsaError, 'negotiation-failed'),
-    });
+    connection.negotiate(this);
+  }
+
+  negotiated(connection: Connection): void {
+    this.#take()?.connected(connection);
+  }
+
+  negotiationFailed(_connection: Connection, wsaError: number): void {
+    this.#take()?.failed(wsaError, 'negotiation-failed');
   }
 
   /** WSPConnect has failed. The companion goes first, whatever comes then (WSD-CON-12). */
@@ -128,7 +133,7 @@ export class ConnectAttempt {
   /** No error of the setup is final, because nobody was asked for a connection (WSD-CON-4, WSD-SOC-18). */
   #giveUp(reason: string | null): void {
     this.#closeCompanion();
-    this.#take()?.fallBack((reason ?? 'provider-error') as Reason);
+    this.#take()?.fallBack(this.#remote, (reason ?? 'provider-error') as Reason);
   }
 
   #closeCompanion(): void {

@@ -7,7 +7,14 @@
 
 import type { CloseCause } from '../diagnostics/channels.js';
 import type { ConnectionStatus } from '../diagnostics/status.js';
-import { type Ending, HEADER_SIZE, Session, type SessionOwner, type SessionWire } from '../session/index.js';
+import {
+  type Ending,
+  HEADER_SIZE,
+  Session,
+  type SessionOwner,
+  type SessionRdma,
+  type SessionWire,
+} from '../session/index.js';
 import {
   type Out,
   type ProviderSocket,
@@ -22,9 +29,9 @@ import {
   type WSPPROC_TABLE,
 } from '../spi/index.js';
 import type { ConnectionEvents, SanConnection } from './face.js';
-import type { Negotiating } from './negotiation-timeouts.js';
+import { Rdma, RdmaOperation, type RdmaOwner } from './rdma.js';
 import { RegisteredMemory } from './registered-memory.js';
-import type { Carrier, Services } from './services.js';
+import type { Carrier, OpenConnection, Services } from './services.js';
 import type { ReceiveBuffer, TransferMemory } from './transfer-memory.js';
 import type { CompletionTarget, Handle } from './upcalls.js';
 import type { WaitingWriter } from './waiting-writes.js';
@@ -40,16 +47,17 @@ const noMemory = { bytes: new Uint8Array(0), words: new Int32Array(0) };
 /** Told how the negotiation ends, once. */
 export interface NegotiationHandler {
   negotiated(connection: Connection): void;
-  failed(wsaError: number): void;
+  negotiationFailed(connection: Connection, wsaError: number): void;
 }
 
 export class Connection
-  implements SanConnection, SessionWire, SessionOwner, CompletionTarget, WaitingWriter, Negotiating
+  implements SanConnection, SessionWire, SessionOwner, RdmaOwner, CompletionTarget, WaitingWriter, OpenConnection
 {
   readonly provider: string;
   readonly localAddress: SOCKADDR;
   readonly peerAddress: SOCKADDR;
   events: ConnectionEvents | null = null;
+  place = -1;
   /** Called once when the companion is gone. */
   onClosed: (() => void) | null = null;
   readonly #services: Services;
@@ -59,11 +67,10 @@ export class Connection
   readonly #socket: ProviderSocket;
   readonly #session: Session;
   readonly #initiator: boolean;
-  #negotiation: NegotiationHandler | null = null;
+  negotiation: NegotiationHandler | null = null;
   #companionOpen = true;
   #lost = false;
-  /** Of the services' clock. */
-  readonly #established: number;
+  readonly established: number;
   readonly #errno: Out<number>;
   #sendBuffer: WSABUF = { len: 0, buf: noMemory, offset: 0 };
   #sendList: readonly WSABUF[] = [this.#sendBuffer];
@@ -80,26 +87,27 @@ export class Connection
     this.#services = services;
     this.#carrier = carrier;
     this.#table = carrier.provider.table;
-    const { offer } = carrier;
+    const { offer, largeThreshold } = carrier;
     this.#memory =
       carrier.memory ??
-      new RegisteredMemory(carrier.provider, socket, HEADER_SIZE + offer.payloadSize, offer.postedBuffersMax);
+      // One more for answers to large sends.
+      new RegisteredMemory(carrier.provider, socket, HEADER_SIZE + offer.payloadSize, offer.postedBuffersMax + 1);
     this.#errno = carrier.errno;
     this.#socket = socket;
     this.#initiator = initiator;
     this.provider = carrier.provider.name;
     this.localAddress = local;
     this.peerAddress = peer;
-    this.#session = new Session(this, this, { offer, initiator, copyMax, gatherMax, acceptMax });
-    this.#established = services.now();
+    this.#session = new Session(this, this, { offer, initiator, copyMax, gatherMax, acceptMax, largeThreshold });
+    this.established = services.now();
     handle.target = this;
     services.connections.add(this);
   }
 
   /** Posts the receive buffers, then negotiates (WSD-CON-18, WSD-NEG-1 to WSD-NEG-5). `handler` is never called before this returns. */
   negotiate(handler: NegotiationHandler): void {
-    this.#negotiation = handler;
-    this.#services.negotiationTimeouts.add(this);
+    this.negotiation = handler;
+    this.#services.negotiationTimeouts.arm();
     const { postedBuffers } = this.#carrier.offer;
     if (this.postMore(postedBuffers) < postedBuffers) {
       this.#services.scheduler.soon(() => this.#negotiationFailed(WSAENOBUFS));
@@ -121,12 +129,11 @@ export class Connection
   }
 
   #negotiationFailed(wsaError: number): void {
-    const handler = this.#negotiation;
+    const handler = this.negotiation;
     if (handler === null) return;
-    this.#negotiation = null;
-    this.#services.negotiationTimeouts.remove(this);
+    this.negotiation = null;
     this.#session.reset();
-    handler.failed(wsaError);
+    handler.negotiationFailed(this, wsaError);
   }
 
   // ---- the program's side
@@ -147,11 +154,17 @@ export class Connection
     return this.#session.writeUrgent(chunk, done);
   }
 
+  set largeThreshold(bytes: number) {
+    this.#session.largeThreshold = bytes;
+  }
+
   shutdown(done: (wsaError: number) => void): void {
     this.#session.endWrites();
     // The end and its completion belong to one turn, and a later one, as in libuv: a peer in this very loop must not have the
     // end before `done` has been called.
     this.#services.scheduler.soon(() => {
+      // What is deferred in here runs at once, so no turn has to be asked for.
+      this.#deferred ??= [];
       this.#session.shutdown(done);
       this.#runDeferred();
     });
@@ -188,7 +201,7 @@ export class Connection
       localAddress: { address: this.localAddress.address, port: this.localAddress.port },
       peerAddress: { address: this.peerAddress.address, port: this.peerAddress.port },
       peerPid: this.#carrier.provider.extensions.diagnostics?.WSPQueryPeerProcess(this.#socket) ?? null,
-      age: Math.round(this.#services.now() - this.#established),
+      age: Math.round(this.#services.now() - this.established),
       bytesRead: session.bytesReceived,
       bytesWritten: session.bytesSent,
       credits: session.credits,
@@ -205,7 +218,7 @@ export class Connection
 
   getSendBuffer(length: number): WSABUF | null {
     // What follows a message that could not be sent must not be sent either: the peer would take it for what is missing.
-    if (this.#lost || !this.#companionOpen) return null;
+    if (this.#lost || !this.#socketOpen) return null;
     const error = this.#memory.getSendBuffer(this.#socket, length, this.#sendBuffer);
     if (error === 0) return this.#sendBuffer;
     this.#lose(error);
@@ -266,6 +279,32 @@ export class Connection
     this.#lose(this.#errno.value);
   }
 
+  // ---- RDMA
+
+  #rdma: Rdma | null = null;
+
+  get rdma(): SessionRdma {
+    const { provider, rdmaMemory } = this.#carrier;
+    this.#rdma ??= new Rdma(provider, rdmaMemory, this.#socket, this);
+    return this.#rdma;
+  }
+
+  rdmaBegins(): void {
+    this.#services.trace?.('first large transfer', this.provider, this.#socket, '');
+  }
+
+  transferred(bytes: Buffer | null): void {
+    this.#session.transferred(bytes);
+  }
+
+  rdmaFailed(wsaError: number): void {
+    this.#lose(wsaError);
+  }
+
+  cutOff(): void {
+    this.#closeSocket();
+  }
+
   // ---- completions
 
   #posting = false;
@@ -273,6 +312,10 @@ export class Connection
   #early: [overlapped: WSAOVERLAPPED, wsaError: number, bytes: number][] | null = null;
 
   completed(overlapped: WSAOVERLAPPED, wsaError: number, bytes: number): void {
+    if (this.#rdma !== null && overlapped instanceof RdmaOperation) {
+      if (this.#socketOpen) this.#rdma.completed(overlapped, wsaError);
+      return;
+    }
     if (this.#posting || this.#early !== null) {
       if (this.#early === null) {
         this.#early = [];
@@ -307,13 +350,14 @@ export class Connection
   }
 
   #settleLoss(wsaError: number): void {
+    const cause = this.#causeOf(wsaError);
     if (wsaError === WSAECONNABORTED) {
       const unconsumed = this.#carrier.provider.extensions.diagnostics?.WSPQueryUnconsumed(this.#socket) ?? 1;
       this.#session.peerDied(unconsumed);
     } else {
       this.#session.lost(wsaError);
     }
-    this.#closeCompanion(this.#causeOf(wsaError));
+    this.#closeCompanion(cause);
   }
 
   #causeOf(wsaError: number): CloseCause {
@@ -329,26 +373,33 @@ export class Connection
     this.#companionOpen = false;
     this.#services.connections.delete(this);
     this.#services.waitingWrites.remove(this);
-    if (this.#negotiation !== null) this.#services.negotiationTimeouts.remove(this);
-    this.#memory.release();
-    this.#table.WSPCloseSocket(this.#socket, this.#errno);
+    this.#closeSocket();
     this.onClosed?.();
     this.onClosed = null;
-    this.events?.onClosed?.(cause, this.#services.now() - this.#established);
+    this.events?.onClosed?.(cause, this.#services.now() - this.established);
+  }
+
+  #socketOpen = true;
+
+  #closeSocket(): void {
+    if (!this.#socketOpen) return;
+    this.#rdma?.release();
+    this.#socketOpen = false;
+    this.#memory.release();
+    this.#table.WSPCloseSocket(this.#socket, this.#errno);
   }
 
   // ---- what the session tells
 
   onNegotiated(): void {
-    this.#services.negotiationTimeouts.remove(this);
     const { trace } = this.#services;
     if (trace !== null) {
       trace('negotiation received', this.provider, this.#socket, '');
       if (!this.#initiator) this.#traceNegotiation();
       this.#traceData = true;
     }
-    const handler = this.#negotiation;
-    this.#negotiation = null;
+    const handler = this.negotiation;
+    this.negotiation = null;
     handler?.negotiated(this);
   }
 
@@ -376,7 +427,7 @@ export class Connection
 
   onError(wsaError: number): void {
     this.#runDeferred();
-    if (this.#negotiation !== null) this.#negotiationFailed(wsaError);
+    if (this.negotiation !== null) this.#negotiationFailed(wsaError);
     else this.events?.onError(wsaError);
   }
 

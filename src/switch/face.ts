@@ -60,6 +60,11 @@ export interface SanConnection {
   writev(chunks: readonly Uint8Array[], done: (wsaError: number) => void): boolean;
   /** Same for at most URGENT_MAX (4096) bytes of which the last is urgent. They keep their place in the stream. */
   writeUrgent(chunk: Uint8Array, done: (wsaError: number) => void): boolean;
+  /**
+   * Writes of more bytes go by RDMA from now on, if the peer takes them so: the chunk itself is in use
+   * until `done`. A connection that is closed meanwhile is reset.
+   */
+  set largeThreshold(bytes: number);
   /** Ends the sending direction after everything written so far. `done` follows in a later turn. */
   shutdown(done: (wsaError: number) => void): void;
   /** Starts delivery. A new connection does not deliver. */

@@ -13,12 +13,12 @@ import {
   WSATRY_AGAIN,
 } from '../spi/index.js';
 import { makeCompanion, type SocketOption } from './companion.js';
-import { Connection } from './connection.js';
+import { Connection, type NegotiationHandler } from './connection.js';
 import type { AcceptHandler } from './face.js';
 import { Question } from './question.js';
 import type { Carrier, Companion, Services } from './services.js';
 
-export class SanListener {
+export class SanListener implements NegotiationHandler {
   readonly #services: Services;
   readonly #carrier: Carrier;
   readonly #companion: Companion;
@@ -32,8 +32,6 @@ export class SanListener {
       this.#closed ? CF_REJECT : this.#handler.condition(this.#asFamily(caller), this.#asFamily(callee)),
     () => this.#services.count('provider-error'),
   );
-  /** Accepted connections that still negotiate. */
-  readonly #negotiating = new Set<Connection>();
   #closed = false;
   /** The program has not decided on the first request. */
   #deferred = false;
@@ -123,9 +121,8 @@ export class SanListener {
       return;
     }
     const local = this.#asFamily(question.callee ?? this.#local);
-    this.#negotiate(
-      new Connection(this.#services, this.#carrier, accepted, handle, false, local, this.#asFamily(peer)),
-    );
+    const remote = this.#asFamily(peer);
+    new Connection(this.#services, this.#carrier, accepted, handle, false, local, remote).negotiate(this);
   }
 
   /** Tells who has said CF_ACCEPT that nothing comes of it: the peer has withdrawn, say, or there is no memory. */
@@ -133,20 +130,14 @@ export class SanListener {
     if (caller !== null) this.#handler.lost?.(this.#asFamily(caller));
   }
 
-  #negotiate(connection: Connection): void {
-    this.#negotiating.add(connection);
-    connection.negotiate({
-      negotiated: () => {
-        this.#negotiating.delete(connection);
-        if (this.#closed) connection.reset();
-        else this.#handler.accepted(connection);
-      },
-      failed: () => {
-        this.#negotiating.delete(connection);
-        this.#services.count('negotiation-failed');
-        this.#handler.lost?.(connection.peerAddress);
-      },
-    });
+  negotiated(connection: Connection): void {
+    if (this.#closed) connection.reset();
+    else this.#handler.accepted(connection);
+  }
+
+  negotiationFailed(connection: Connection): void {
+    this.#services.count('negotiation-failed');
+    this.#handler.lost?.(connection.peerAddress);
   }
 
   /** A socket of the other family shows IPv4 callers as mapped addresses, as the kernel does. */
@@ -162,7 +153,6 @@ export class SanListener {
     this.#event.onset = null;
     this.#services.companions.delete(this.#companion);
     this.#carrier.provider.table.WSPCloseSocket(this.#companion.socket, this.#errno);
-    for (const connection of this.#negotiating) connection.reset();
-    this.#negotiating.clear();
+    for (const connection of this.#services.connections) if (connection.negotiation === this) connection.reset();
   }
 }

@@ -1,8 +1,12 @@
-/** Negotiations under way, with a bound on each (WSD-NEG-16). One timer serves all, because almost none ever expires. */
+/** A bound on each negotiation (WSD-NEG-16). One timer serves all, because almost none ever expires. */
 
 import type { Scheduler } from './scheduler.js';
 
 export interface Negotiating {
+  /** Who waits for the end of the negotiation; null afterwards. */
+  readonly negotiation: object | null;
+  /** When the connection was made, in milliseconds of the clock. */
+  readonly established: number;
   negotiationExpired(): void;
 }
 
@@ -11,33 +15,35 @@ const period = 10_000;
 
 export class NegotiationTimeouts {
   readonly #scheduler: Scheduler;
-  #young = new Set<Negotiating>();
-  #old = new Set<Negotiating>();
+  readonly #now: () => number;
+  readonly #connections: Iterable<Negotiating>;
   #armed = false;
 
-  constructor(scheduler: Scheduler) {
+  /** `now`: milliseconds. Looks after those `connections` that negotiate. */
+  constructor(scheduler: Scheduler, now: () => number, connections: Iterable<Negotiating>) {
     this.#scheduler = scheduler;
+    this.#now = now;
+    this.#connections = connections;
   }
 
-  add(negotiating: Negotiating): void {
-    this.#young.add(negotiating);
-    this.#arm();
-  }
-
-  remove(negotiating: Negotiating): void {
-    if (!this.#young.delete(negotiating)) this.#old.delete(negotiating);
-  }
-
-  #arm(): void {
+  /** A negotiation begins. */
+  arm(): void {
     if (this.#armed) return;
     this.#armed = true;
     this.#scheduler.later(() => {
       this.#armed = false;
-      const expired = this.#old;
-      this.#old = this.#young;
-      this.#young = new Set();
-      for (const negotiating of expired) negotiating.negotiationExpired();
-      if (this.#old.size > 0) this.#arm();
+      this.#look();
     }, period);
+  }
+
+  #look(): void {
+    const before = this.#now() - period;
+    let left = false;
+    for (const connection of this.#connections) {
+      if (connection.negotiation === null) continue;
+      if (connection.established <= before) connection.negotiationExpired();
+      else left = true;
+    }
+    if (left) this.arm();
   }
 }

@@ -13,6 +13,8 @@ import {
   SIO_ADDRESS_LIST_QUERY,
   SIO_GET_EXTENSION_FUNCTION_POINTER,
   SO_MAX_MSG_SIZE,
+  SO_MAX_RDMA_SIZE,
+  SO_RDMA_THRESHOLD_SIZE,
   SOCK_STREAM,
   type SOCKET_ADDRESS,
   type SOCKET_ADDRESS_LIST,
@@ -33,6 +35,8 @@ import {
   type WSPUPCALLTABLEEX,
 } from '../spi/index.js';
 
+import type { CachedMemory } from './cached-memory.js';
+
 /** A provider that has been started, with all that the switch knows of it. */
 export interface StartedProvider {
   readonly name: string;
@@ -40,8 +44,12 @@ export interface StartedProvider {
   readonly table: WSPPROC_TABLE;
   readonly extensions: ExtensionFunctions;
   readonly addresses: readonly SOCKET_ADDRESS[];
-  /** SO_MAX_MSG_SIZE in bytes; infinity where the provider reports none. */
+  /** SO_MAX_MSG_SIZE, SO_MAX_RDMA_SIZE and SO_RDMA_THRESHOLD_SIZE in bytes (WSD-OPT-2); infinity where there is none. */
   readonly messageSizeMax: number;
+  readonly rdmaSizeMax: number;
+  readonly rdmaThreshold: number;
+  /** Told when memory goes away that was registered. */
+  readonly cachedMemory: CachedMemory;
 }
 
 /** Why a provider was left out (WSD-INI-18): a Winsock error, or the GUID of a mandatory extension that is missing. */
@@ -59,6 +67,7 @@ export function startProvider(
   provider: SanServiceProvider,
   tcpip: WSAPROTOCOL_INFO,
   upcalls: WSPUPCALLTABLEEX,
+  cachedMemory: CachedMemory,
 ): StartedProvider | StartFailure {
   const data: WSPDATA = { wVersion: 0, wHighVersion: 0, szDescription: '' };
   const out: Out<WSPPROC_TABLE | null> = { value: null };
@@ -66,7 +75,7 @@ export function startProvider(
   if (error !== 0 || out.value === null) return { wsaError: error || WSAEFAULT, missing: null };
   const table = out.value;
   const errno: Out<number> = { value: 0 };
-  const started = useHelperSocket(provider, table, errno);
+  const started = useHelperSocket(provider, table, cachedMemory, errno);
   if (isFailure(started)) table.WSPCleanup(errno);
   return started;
 }
@@ -74,6 +83,7 @@ export function startProvider(
 function useHelperSocket(
   provider: SanServiceProvider,
   table: WSPPROC_TABLE,
+  cachedMemory: CachedMemory,
   errno: Out<number>,
 ): StartedProvider | StartFailure {
   const helper = helperSocket(table, errno);
@@ -101,15 +111,21 @@ function useHelperSocket(
     };
     const extensions = fetchExtensions(fetch);
     if (typeof extensions === 'string') return { wsaError: errno.value, missing: extensions };
-    const size: Out<number> = { value: 0 };
-    const limited = table.WSPGetSockOpt(helper, SOL_SOCKET, SO_MAX_MSG_SIZE, size, { value: 4 }, errno) === 0;
+    const limit = (name: number): number => {
+      const size: Out<number> = { value: 0 };
+      const limited = table.WSPGetSockOpt(helper, SOL_SOCKET, name, size, { value: 4 }, errno) === 0;
+      return limited ? size.value : Number.POSITIVE_INFINITY;
+    };
     return {
       name: provider.name,
       catalogEntryId: provider.protocolInfo.dwCatalogEntryId,
       table,
-      extensions,
+      extensions: cachedMemory.watch(extensions),
       addresses,
-      messageSizeMax: limited ? size.value : Number.POSITIVE_INFINITY,
+      messageSizeMax: limit(SO_MAX_MSG_SIZE),
+      rdmaSizeMax: Math.max(1, limit(SO_MAX_RDMA_SIZE)),
+      rdmaThreshold: limit(SO_RDMA_THRESHOLD_SIZE),
+      cachedMemory,
     };
   } finally {
     table.WSPCloseSocket(helper, errno);

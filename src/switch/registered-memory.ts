@@ -157,7 +157,10 @@ export class RegisteredMemory implements TransferMemory {
     const receiving = this.#cut > this.#free.length;
     for (const { region, handle } of this.#registrations.splice(0)) {
       const busy = region === this.#incoming ? receiving : this.#pending.some(({ buf }) => buf === region);
-      if (!busy) this.#provider.extensions.WSPDeregisterMemory(this.#socket, handle, this.#errno);
+      if (busy) continue;
+      this.#provider.extensions.WSPDeregisterMemory(this.#socket, handle, this.#errno);
+      // Nobody will use the region again.
+      this.#provider.cachedMemory.goesAway(region);
     }
   }
 }

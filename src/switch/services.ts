@@ -1,14 +1,16 @@
 /** What the parts of a switch share. */
 
+import type { DenseSet, Member } from '../collections/dense-set.js';
 import type { Reason } from '../diagnostics/reasons.js';
 import type { ConnectionStatus } from '../diagnostics/status.js';
 import type { TcpipProvider } from '../providers/tcpip/index.js';
 import type { SessionOffer } from '../session/index.js';
 import type { Out, ProviderSocket } from '../spi/index.js';
-import type { NegotiationTimeouts } from './negotiation-timeouts.js';
+import type { Negotiating, NegotiationTimeouts } from './negotiation-timeouts.js';
 import type { LocalPorts } from './ports.js';
 import type { ProviderMemory } from './provider-memory.js';
 import type { StartedProvider } from './provider-table.js';
+import type { RdmaMemory } from './rdma-memory.js';
 import type { RoutingTable } from './routing-table.js';
 import type { Scheduler } from './scheduler.js';
 import type { Handle, Upcalls } from './upcalls.js';
@@ -21,12 +23,15 @@ export interface Carrier {
   readonly offer: SessionOffer;
   /** Null: the provider lends none, and each connection registers its own. */
   readonly memory: ProviderMemory | null;
+  readonly rdmaMemory: RdmaMemory;
+  /** Writes of more bytes go by RDMA; what a program sets on its socket comes first. */
+  readonly largeThreshold: number;
   readonly errno: Out<number>;
   readonly flags: Out<number>;
 }
 
 /** A SAN socket that listens or connects for a socket of the program (WSD-SOC-6). */
-export interface Companion {
+export interface Companion extends Member {
   readonly socket: ProviderSocket;
   readonly handle: Handle;
 }
@@ -35,7 +40,7 @@ export interface Companion {
 export type SessionTrace = (step: string, provider: string, socket: object, detail: string) => void;
 
 /** A connection as the switch sees it. */
-export interface OpenConnection {
+export interface OpenConnection extends Member, Negotiating {
   /** For status displays; null while it negotiates. */
   readonly status: ConnectionStatus | null;
   /** The program has written something that is not on the wire yet. */
@@ -56,9 +61,9 @@ export interface Services {
   readonly waitingWrites: WaitingWrites;
   readonly negotiationTimeouts: NegotiationTimeouts;
   /** All established ones that have a companion. */
-  readonly connections: Set<OpenConnection>;
+  readonly connections: DenseSet<OpenConnection>;
   /** Companions that listen or connect. */
-  readonly companions: Set<Companion>;
+  readonly companions: DenseSet<Companion>;
   readonly trace: SessionTrace | null;
   /** A fallback to TCP/IP is an error (decision 9). */
   readonly required: boolean;

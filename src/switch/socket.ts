@@ -14,7 +14,8 @@ import {
   WSAENETUNREACH,
 } from '../spi/index.js';
 import { nameLength, type SocketOption } from './companion.js';
-import { ConnectAttempt } from './connecting.js';
+import { type AttemptHandler, ConnectAttempt } from './connecting.js';
+import type { Connection } from './connection.js';
 import type { AcceptHandler, ConnectHandler, Exclusion, SwitchSocket } from './face.js';
 import { SanListener } from './listening.js';
 import type { Served } from './routing-table.js';
@@ -39,7 +40,7 @@ const providerOptions: ReadonlySet<number> = new Set([SO_DEBUG, SO_GROUP_PRIORIT
 /** libuv's ENETDOWN: what a listen reports where SOCKETS_DIRECT_REQUIRE forbids a fallback. */
 const networkDown = -100;
 
-export class Socket implements SwitchSocket {
+export class Socket implements SwitchSocket, AttemptHandler {
   reason: Reason | null = null;
   readonly #context: SocketContext;
   readonly #tcpip: TcpipSocket;
@@ -47,6 +48,8 @@ export class Socket implements SwitchSocket {
   /** WSD-SOC-17: what the program has set, in order. */
   #options: SocketOption[] = [];
   #attempt: ConnectAttempt | null = null;
+  /** Who waits for the connect under way. */
+  #handler: ConnectHandler | null = null;
   #port = 0;
   #ports: Services['ports'] | null = null;
 
@@ -125,28 +128,39 @@ export class Socket implements SwitchSocket {
       this.#fallBack(remote, handler, 'resources-exhausted');
       return;
     }
-    this.#attempt = new ConnectAttempt(services, served.provider, local, remote, this.#options, {
-      connected: (connection) => {
-        this.#attempt = null;
-        const port = this.#port;
-        this.#port = 0;
-        if (port !== 0) connection.onClosed = () => services.ports.give(port);
-        this.#decide('accelerated');
-        handler.connected(connection);
-      },
-      failed: (wsaError, reason) => {
-        this.#attempt = null;
-        this.#givePort();
-        this.#decide(reason);
-        handler.failed(wsaError, reason);
-      },
-      fallBack: (reason) => {
-        this.#attempt = null;
-        this.#givePort();
-        this.#fallBack(remote, handler, reason);
-      },
-    });
+    this.#handler = handler;
+    this.#attempt = new ConnectAttempt(services, served.provider, local, remote, this.#options, this);
     this.#attempt.start();
+  }
+
+  connected(connection: Connection): void {
+    const handler = this.#endAttempt();
+    const port = this.#port;
+    const ports = this.#ports;
+    this.#port = 0;
+    if (port !== 0) connection.onClosed = () => ports?.give(port);
+    this.#decide('accelerated');
+    handler?.connected(connection);
+  }
+
+  failed(wsaError: number, reason: Reason): void {
+    const handler = this.#endAttempt();
+    this.#givePort();
+    this.#decide(reason);
+    handler?.failed(wsaError, reason);
+  }
+
+  fallBack(remote: SOCKADDR, reason: Reason): void {
+    const handler = this.#endAttempt();
+    this.#givePort();
+    if (handler !== null) this.#fallBack(remote, handler, reason);
+  }
+
+  #endAttempt(): ConnectHandler | null {
+    const handler = this.#handler;
+    this.#attempt = null;
+    this.#handler = null;
+    return handler;
   }
 
   /** What the program bound, completed to a full address (WSD-SOC-14, WSD-SOC-15); null if it is bound elsewhere. */

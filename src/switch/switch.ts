@@ -1,19 +1,22 @@
 /** The Windows Sockets switch: makes SAN providers and TCP/IP look like one provider (WSD-COMP-1, WSD-COMP-2). */
 
+import { DenseSet } from '../collections/dense-set.js';
 import type { Reason } from '../diagnostics/reasons.js';
 import type { ConnectionStatus } from '../diagnostics/status.js';
 import type { TcpipProvider, TcpipSocket } from '../providers/tcpip/index.js';
 import { HEADER_SIZE, PAYLOAD_SIZE_MIN, type SessionOffer } from '../session/index.js';
 import type { Out, SanServiceProvider, SOCKADDR } from '../spi/index.js';
+import { CachedMemory } from './cached-memory.js';
 import type { Exclusion, SwitchSocket } from './face.js';
 import { NegotiationTimeouts } from './negotiation-timeouts.js';
 import { LocalPorts, type PortReservation } from './ports.js';
 import { ProviderMemory } from './provider-memory.js';
 import { isFailure, queryAddresses, type StartedProvider, type StartFailure, startProvider } from './provider-table.js';
+import { RdmaMemory } from './rdma-memory.js';
 import { RoutingTable } from './routing-table.js';
 import type { Scheduler } from './scheduler.js';
 import type { Carrier, Services, SessionTrace } from './services.js';
-import { Socket } from './socket.js';
+import { Socket, type SocketContext } from './socket.js';
 import { Upcalls } from './upcalls.js';
 import { WaitingWrites } from './waiting-writes.js';
 
@@ -21,10 +24,12 @@ import { WaitingWrites } from './waiting-writes.js';
 const usualOffer: SessionOffer = { postedBuffers: 8, postedBuffersMax: 32, payloadSize: 16384 };
 
 /** What connections of a provider offer: no message is larger than it takes (WSD-LIM-2). Null if that is too little. */
-function offerOf({ messageSizeMax }: StartedProvider): SessionOffer | null {
+function offerOf({ messageSizeMax, extensions }: StartedProvider): SessionOffer | null {
   // A multiple of 8, as every offset.
   const payloadSize = Math.min(usualOffer.payloadSize, Math.floor((messageSizeMax - HEADER_SIZE) / 8) * 8);
-  return payloadSize < PAYLOAD_SIZE_MIN ? null : { ...usualOffer, payloadSize };
+  // WSD-XFR-10: how this side takes large sends, which is told in the negotiation.
+  const large = extensions.WSPRdmaRead === null ? 'write' : 'read';
+  return payloadSize < PAYLOAD_SIZE_MIN ? null : { ...usualOffer, payloadSize, large };
 }
 
 export interface SwitchOptions {
@@ -44,6 +49,8 @@ export interface SwitchOptions {
   readonly required: boolean;
   /** What the user keeps on TCP/IP; absent: nothing. */
   readonly policy?: Exclusion | null;
+  /** Writes of more bytes go by RDMA, whatever the providers wish; infinity: none. Absent: what they wish (WSD-XFR-7). */
+  readonly largeThreshold?: number;
   readonly trace: SessionTrace | null;
   /** Told of every decision. */
   count(reason: Reason): void;
@@ -54,15 +61,18 @@ export class Switch {
   readonly #upcalls = new Upcalls();
   #services: Services | Reason | null = null;
   #addressListVersion = 0;
+  /** What all sockets have in common. */
+  readonly #socketContext: SocketContext;
 
   constructor(options: SwitchOptions) {
     this.#options = options;
+    const { tcpip, required, policy = null, isForeign, count } = options;
+    this.#socketContext = { tcpip, required, policy, isForeign, count, services: () => this.#start() };
   }
 
   /** WSD-SOC-1: the program has made its TCP/IP socket; the switch keeps a record of it, and nothing else happens yet. */
   openSocket(tcpip: TcpipSocket): SwitchSocket {
-    const { tcpip: provider, required, policy = null, isForeign, count } = this.#options;
-    return new Socket({ tcpip: provider, required, policy, isForeign, count, services: () => this.#start() }, tcpip);
+    return new Socket(this.#socketContext, tcpip);
   }
 
   /**
@@ -147,13 +157,14 @@ export class Switch {
   }
 
   #startProviders(): Services | Reason {
-    const { tcpip, scheduler, now, required, trace, count } = this.#options;
+    const { tcpip, scheduler, now, required, trace, count, largeThreshold } = this.#options;
     const catalog = this.#options.providers();
     if (typeof catalog === 'string') return catalog;
     const carriers: Carrier[] = [];
+    const cachedMemory = new CachedMemory();
     let reason: Reason = 'no-provider';
     for (const provider of catalog) {
-      const started = startProvider(provider, tcpip.protocolInfo, this.#upcalls.table);
+      const started = startProvider(provider, tcpip.protocolInfo, this.#upcalls.table, cachedMemory);
       this.#upcalls.takeCreated();
       if (isFailure(started)) {
         reason = this.#options.startReason(provider, started);
@@ -170,6 +181,8 @@ export class Switch {
         provider: started,
         offer,
         memory: providerMemory && new ProviderMemory(providerMemory, HEADER_SIZE + offer.payloadSize),
+        rdmaMemory: new RdmaMemory(started),
+        largeThreshold: largeThreshold ?? started.rdmaThreshold,
         errno,
         flags: { value: 0 },
       });
@@ -178,6 +191,7 @@ export class Switch {
     const routes = new RoutingTable<Carrier>();
     for (const carrier of carriers) routes.add(carrier, carrier.provider.addresses);
     this.#addressListVersion = tcpip.addressListVersion();
+    const connections: Services['connections'] = new DenseSet();
     return {
       scheduler,
       upcalls: this.#upcalls,
@@ -186,9 +200,9 @@ export class Switch {
       carriers,
       routes,
       waitingWrites: new WaitingWrites(scheduler),
-      negotiationTimeouts: new NegotiationTimeouts(scheduler),
-      connections: new Set(),
-      companions: new Set(),
+      negotiationTimeouts: new NegotiationTimeouts(scheduler, () => this.#options.now(), connections),
+      connections,
+      companions: new DenseSet(),
       trace,
       required,
       count,

@@ -16,6 +16,7 @@ import {
   SO_KEEPALIVE,
   SO_OOBINLINE,
   SO_RCVBUF,
+  SO_RDMA_THRESHOLD_SIZE,
   SO_SNDBUF,
   SOCK_STREAM,
   type SOCKADDR,
@@ -214,6 +215,7 @@ export class SocketRecord implements Abandonable {
     if (level === SOL_SOCKET && name === SO_OOBINLINE) transfer.urgentInline = value === 1;
     if (level === SOL_SOCKET && name === SO_RCVBUF) transfer.receiveBuffer = value;
     if (level === SOL_SOCKET && name === SO_SNDBUF) transfer.sending.bufferSize = value;
+    if (level === SOL_SOCKET && name === SO_RDMA_THRESHOLD_SIZE) transfer.largeThreshold = value;
     // What the kernel does not know stays effective up here (WSD-OPT-15).
     if (transfer.provider === 'tcpip') {
       this.host.tcpip.WSPSetSockOpt(this.descriptor, level, name, value, this.#errno);

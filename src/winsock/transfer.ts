@@ -111,6 +111,11 @@ export class Transfer implements ConnectionEvents, SendingOwner {
     this.#serve();
   }
 
+  /** SO_RDMA_THRESHOLD_SIZE: sends of more bytes go by RDMA, where there is such a thing. */
+  set largeThreshold(bytes: number) {
+    this.#stream.largeThreshold = bytes;
+  }
+
   /** The connection belongs to a socket of the program now, so what arrives is taken. */
   begin(): void {
     this.#readOn();

@@ -71,6 +71,19 @@ test('doctor writes for people what it writes for programs', limit, async (t) =>
   assert.match(stdout, /\n\nConnections .* are accelerated if both run Sockets Direct\.\n$/);
 });
 
+test('doctor tells whether memory of a peer can be read, which nothing depends on', limit, async (t) => {
+  const line = new CommandLine(t);
+  const usual = await examine(line);
+  assert.match(usual.find('peer memory').detail, /\[(direct|not-permitted|call-blocked)\]$/);
+  const { code, find } = await examine(line, { SOCKETS_DIRECT_PEER_MEMORY: 'off' });
+  assert.equal(code, 0);
+  assert.deepEqual(find('peer memory'), {
+    name: 'peer memory',
+    state: 'ok',
+    detail: 'RDMA reads go over the ring: SOCKETS_DIRECT_PEER_MEMORY=off [off-by-environment]',
+  });
+});
+
 test('doctor: SOCKETS_DIRECT=off', limit, async (t) => {
   assertProblem(await examine(new CommandLine(t), { SOCKETS_DIRECT: 'off' }), 'switch', 'off-by-environment');
 });

@@ -39,11 +39,12 @@ test('[shared-memory] listeners and connections at both ends', limit, async (t) 
   await connectTo(client, port);
 
   const accepted = await findWhen(stage, server, ({ threads }) => threads[0]?.connections[0]?.bytesRead === 5, 'read');
-  const { listeners, connections, connectionsTotal, polling, counters, ...rest } = threadOf(accepted);
+  const { listeners, connections, connectionsTotal, peers, polling, counters, ...rest } = threadOf(accepted);
   assert.equal(accepted.state, 'running');
   assert.deepEqual(listeners, [{ address: { address: '127.0.0.1', port }, reason: 'accelerated', connections: 1 }]);
   assert.deepEqual(connections.map(gist), [['shared-memory', 'accelerated', 'accept', client.pid, 5, 0]]);
   assert.equal(connectionsTotal, 1);
+  assert.deepEqual(peers, [{ pid: client.pid, connections: 1, memory: 'not-tried' }]);
   assert.ok(polling !== null && polling.time > 0 && polling.fruitless >= 0 && polling.fruitless <= polling.time);
   assert.deepEqual(counters, { accelerated: 1 });
   assert.deepEqual([rest.pid, rest.threadId, rest.unavailable], [server.pid, 0, null]);

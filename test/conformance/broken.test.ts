@@ -24,6 +24,7 @@ import {
   WSAEINVAL,
   WSAETIMEDOUT,
   type WSAOVERLAPPED,
+  WSPMemoryRegistrationCacheCallbackGuid,
   WSPRdmaReadGuid,
   WSPRdmaWriteGuid,
   WSPRegisterMemoryGuid,
@@ -249,7 +250,8 @@ const broken: readonly Broken[] = [
   {
     rule: 'WSD-CCH-9',
     what: 'a registration cache is declared, without its callback',
-    capabilities: { registrationCache: true },
+    only: /WSD-CCH-9 a provider/,
+    extension: [WSPMemoryRegistrationCacheCallbackGuid, () => null],
   },
   {
     rule: 'WSD-NEG-8',

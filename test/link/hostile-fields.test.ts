@@ -72,12 +72,13 @@ test('what the inventory calls a part of an offer or of a handshake is where it 
     arenaSize: 0x33333333,
     token: '4'.repeat(24),
     networkNamespace: 0x5555555555555555n,
+    probe: { address: 0x6666666666666666n, bytes: new Uint8Array(16).fill(0x77) },
     refusal: null,
   });
   const at = (name: string): number => bytes[of('handshake').find((one) => one.name === name)?.word ?? -1]!;
   assert.deepEqual(
-    ['lowest version', 'highest version', 'arena size', 'token', 'network namespace'].map(at),
-    [0x11, 0x22, 0x33, 0x44, 0x55],
+    ['lowest version', 'highest version', 'arena size', 'token', 'network namespace', 'probe address', 'probe'].map(at),
+    [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77],
   );
   assert.equal(new Set(inventory.map(keyOf)).size, inventory.length);
 });

@@ -34,6 +34,7 @@ test('a dial outlives each spoilt welcome, and leaves nothing open', async (t) =
       arenaSize,
       token: rendezvous.token,
       networkNamespace: platform.networkNamespaceCookie(),
+      probe: null,
       refusal: field?.name === 'reason' ? 'peer-busy' : null,
     });
     if (field !== null) spoilMessage(random, welcome, field);

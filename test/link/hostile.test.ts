@@ -35,6 +35,7 @@ const greeting = (changes: Partial<Message>): Message => ({
   arenaSize,
   token: '0123456789abcdef01234567',
   networkNamespace: platform.networkNamespaceCookie(),
+  probe: null,
   refusal: null,
   ...changes,
 });

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
   HEADER_SIZE,
+  type LargeMethod,
   Session,
   type SessionOffer,
   type SessionOptions,
@@ -14,6 +15,7 @@ import {
   type SessionWire,
 } from '../../src/session/index.js';
 import { type MemoryRegion, type WSABUF, WSAECONNRESET } from '../../src/spi/index.js';
+import { Rdma, type RdmaBehaviour, type RdmaHost } from './rdma.js';
 
 /** Runs of a property; more by the environment, for a longer search. */
 export const numRuns = Number(process.env.SOCKETS_DIRECT_TEST_RUNS ?? 60);
@@ -51,7 +53,7 @@ interface Write {
 export type Message = Uint8Array | 'closed';
 
 /** A session with the program above it and the connection below it, both simulated. */
-export class Side implements SessionWire, SessionOwner {
+export class Side implements SessionWire, SessionOwner, RdmaHost {
   readonly session: Session;
   readonly offer: SessionOffer;
   peer!: Side;
@@ -75,13 +77,19 @@ export class Side implements SessionWire, SessionOwner {
   /** Most messages that were ever under way to this side. */
   outstandingMax = 0;
   companionOpen = true;
+  readonly rdma: Rdma;
   #outgoing: WSABUF | null = null;
   #deliverable = false;
 
-  constructor(options: SessionOptions) {
+  constructor(options: SessionOptions, behaviour: RdmaBehaviour) {
     this.offer = options.offer;
+    this.rdma = new Rdma(this, behaviour);
     this.session = new Session(this, this, options);
     this.#post(options.offer.postedBuffers);
+  }
+
+  get peerRdma(): Rdma {
+    return this.peer.rdma;
   }
 
   #post(count: number): void {
@@ -139,6 +147,7 @@ export class Side implements SessionWire, SessionOwner {
     if (!this.companionOpen) return;
     if (message === 'closed') {
       this.companionOpen = false;
+      this.rdma.cut();
       this.session.lost(WSAECONNRESET);
       return;
     }
@@ -250,6 +259,7 @@ export class Side implements SessionWire, SessionOwner {
   closeCompanion(): void {
     if (!this.companionOpen) return;
     this.companionOpen = false;
+    this.rdma.cut();
     this.peer.inbox.push('closed');
   }
 
@@ -287,6 +297,9 @@ export interface PairOptions {
   readonly copyMax: number;
   readonly gatherMax: number;
   readonly acceptMax: number;
+  /** Larger writes go by RDMA, if the peer's offer has `large`. */
+  readonly largeThreshold?: number;
+  readonly rdma?: RdmaBehaviour;
 }
 
 export const usual: PairOptions = {
@@ -305,8 +318,9 @@ export class Pair {
   readonly b: Side;
   readonly sides: readonly [Side, Side];
 
-  constructor({ offers, copyMax, gatherMax, acceptMax }: PairOptions = usual) {
-    const [a, b] = offers.map((offer, i) => new Side({ offer, initiator: i === 0, copyMax, gatherMax, acceptMax })) as [
+  constructor({ offers, rdma, ...rest }: PairOptions = usual) {
+    const behaviour = rdma ?? { readMax: 65_536, immediate: false };
+    const [a, b] = offers.map((offer, i) => new Side({ offer, initiator: i === 0, ...rest }, behaviour)) as [
       Side,
       Side,
     ];
@@ -364,18 +378,20 @@ const offer = fc
     postedBuffers: fc.integer({ min: 4, max: 32 }),
     more: fc.nat(8),
     payloadSize: fc.integer({ min: 1024, max: 16384 }),
+    large: fc.constantFrom<LargeMethod | undefined>(undefined, 'read', 'write'),
   })
-  .map(({ postedBuffers, more, payloadSize }) => ({
-    postedBuffers,
-    postedBuffersMax: postedBuffers + more,
-    payloadSize: payloadSize & ~7,
-  }));
+  .map(({ postedBuffers, more, payloadSize, large }): SessionOffer => {
+    const offer = { postedBuffers, postedBuffersMax: postedBuffers + more, payloadSize: payloadSize & ~7 };
+    return large === undefined ? offer : { ...offer, large };
+  });
 
 export const pairOptions: fc.Arbitrary<PairOptions> = fc.record({
   offers: fc.tuple(offer, offer),
   copyMax: fc.constantFrom(0, 1, 512, 4096),
   gatherMax: fc.constantFrom(0, 4096, 65536),
   acceptMax: fc.constantFrom(0, 65536, 2_621_440),
+  largeThreshold: fc.constantFrom(0, 20_000, Number.POSITIVE_INFINITY),
+  rdma: fc.record({ readMax: fc.constantFrom(1000, 65_536, 300_000), immediate: fc.boolean() }),
 });
 
 const size = fc.oneof(

@@ -10,10 +10,14 @@ import {
   ACCEPT_SIZE,
   CLOSE_SIZE,
   CONNECT_SIZE,
+  RDMA_DATA_SIZE,
+  RDMA_READ_SIZE,
   RDMA_WRITE_SIZE,
   RECORD_ACCEPT,
   RECORD_CLOSE,
   RECORD_CONNECT,
+  RECORD_RDMA_DATA,
+  RECORD_RDMA_READ,
   RECORD_RDMA_WRITE,
   RECORD_REFUSE,
   REFUSE_SIZE,
@@ -22,8 +26,8 @@ import {
   requestWord,
   writeConnect,
 } from '../../src/providers/shared-memory/records.js';
-import { RingProducer } from '../../src/providers/shared-memory/ring.js';
-import { MEM_WRITE, WSAECONNREFUSED, WSAECONNRESET, WSAETIMEDOUT } from '../../src/spi/index.js';
+import { RingConsumer, RingProducer } from '../../src/providers/shared-memory/ring.js';
+import { MEM_READ, MEM_WRITE, WSAECONNREFUSED, WSAECONNRESET, WSAETIMEDOUT } from '../../src/spi/index.js';
 import { callee, caller, clear, Loop, type Party } from './link-support.js';
 
 /** A loop whose peer is not a link but this test's own hand. */
@@ -33,9 +37,12 @@ class Target {
   readonly words: Int32Array;
   readonly requests: Int32Array;
   readonly ring: RingProducer;
+  readonly #taken: RingConsumer;
+  readonly #sent: Buffer[] = [];
 
   constructor(arena: ArrayBuffer) {
-    const { sendHead, sendTail, sendRing, myRequests } = arenaLayout(1);
+    const { sendHead, sendTail, sendRing, receiveHead, receiveTail, receiveRing, myRequests } = arenaLayout(1);
+    this.#taken = new RingConsumer(arena, receiveHead, receiveTail, receiveRing, RING_SIZE);
     this.words = new Int32Array(arena, 0, 1024);
     this.requests = new Int32Array(arena, myRequests, SLOTS);
     this.ring = new RingProducer(arena, sendHead, sendTail, sendRing, RING_SIZE);
@@ -46,6 +53,14 @@ class Target {
       owner: this.loop,
       ringDoorbell: () => true,
     });
+  }
+
+  /** All records that the loop has sent. */
+  get sent(): readonly Buffer[] {
+    this.#taken.consume(1000, RING_SIZE, ({ bytes }, offset, length) => {
+      this.#sent.push(Buffer.from(bytes.slice(offset, offset + length)));
+    });
+    return this.#sent;
   }
 
   /** Writes a record of `length` bytes that begins with the words. */
@@ -102,6 +117,9 @@ test('each kind of malformed control record ends the link, and only the link', (
     },
     'connect without addresses': (one) => one.record(0, CONNECT_SIZE, RECORD_CONNECT, SLOTS + 1, 1, 0x30050),
     'write of nothing': (one) => one.record(0, RDMA_WRITE_SIZE, RECORD_RDMA_WRITE, 1, 1),
+    'read that is too short': (one) => one.record(0, RDMA_READ_SIZE - 4, RECORD_RDMA_READ, 1, 1),
+    'read that is too long': (one) => one.record(0, RDMA_READ_SIZE + 4, RECORD_RDMA_READ, 1, 1),
+    'data of nothing': (one) => one.record(0, RDMA_DATA_SIZE, RECORD_RDMA_DATA, 1, 1),
     'message for no connection': (one) => one.record(9, 16),
     'message for an id out of bounds': (one) => one.record(2 * SLOTS + 1, 16),
     'message for a negative id': (one) => one.record(-1, 16),
@@ -209,6 +227,76 @@ test('WSD-MEM-31 WSD-MEM-12 writes of the peer outside what it may write change 
   }
 });
 
+for (const [name, offset, length, flags, wrong] of [
+  ['in bounds', 4, 8, MEM_READ, 0],
+  ['behind the end', 9, 8, MEM_READ, 0],
+  ['before the begin', -1, 8, MEM_READ, 0],
+  ['far away', 0x7fffffff, 8, MEM_READ, 0],
+  ['nothing', 0, 0, MEM_READ, 0],
+  ['less than nothing', 8, -8, MEM_READ, 0],
+  ['write-only', 0, 8, MEM_WRITE, 0],
+  ['by another key', 0, 8, MEM_READ, 1],
+] as const) {
+  test(`WSD-MEM-31 WSD-MEM-13 a peer reads what it may and nothing else: ${name}`, () => {
+    const one = target();
+    const party = one.connect();
+    one.record(0, ACCEPT_SIZE, RECORD_ACCEPT, 1, 1);
+    one.loop.rest();
+    const memory = region(64);
+    memory.bytes.fill(7);
+    const descriptor = new Uint8Array(16);
+    assert.equal(party.rdma.register(memory, 16, 16, flags, descriptor), 0);
+    const words = [...new Int32Array(descriptor.buffer)];
+    words[0]! ^= wrong;
+    const before = one.sent.length;
+    one.record(0, RDMA_READ_SIZE, RECORD_RDMA_READ, 1, 1, offset, ...words, length);
+    one.loop.rest();
+    const good = name === 'in bounds';
+    assert.equal(party.connection.isConnected, good);
+    const records = one.sent.slice(before);
+    assert.deepEqual(
+      records.map((record) => record.readInt32LE(0)),
+      good ? [RECORD_RDMA_DATA] : [RECORD_CLOSE],
+    );
+    if (good) assert.deepEqual(records[0]!.subarray(RDMA_DATA_SIZE), Buffer.alloc(8, 7));
+    assert.deepEqual(one.loop.ends, []);
+  });
+}
+
+test('a peer that asks for more pieces than the ring has room for, or sends what nobody has asked for, loses the connection', () => {
+  const accepted = (): [Target, Party] => {
+    const one = target();
+    const party = one.connect();
+    one.record(0, ACCEPT_SIZE, RECORD_ACCEPT, 1, 1);
+    one.loop.rest();
+    return [one, party];
+  };
+  const [flooded, asked] = accepted();
+  const memory = region(4 << 20);
+  const descriptor = new Uint8Array(16);
+  assert.equal(asked.rdma.register(memory, 0, 4 << 20, MEM_READ, descriptor), 0);
+  const words = [...new Int32Array(descriptor.buffer)];
+  // Nobody takes the answers, so the ring fills, and what waits is no copy.
+  for (let i = 0; i < 12; i++) flooded.record(0, RDMA_READ_SIZE, RECORD_RDMA_READ, 1, 1, 0, ...words, 1 << 20);
+  flooded.loop.turn();
+  assert.equal(asked.connection.isConnected, false);
+  assert.equal(asked.reason, 'peer-protocol');
+
+  for (const bytes of [8, 17, 64]) {
+    const [one, party] = accepted();
+    const into = region(64);
+    const overlapped = notify();
+    const list = [{ buf: into, offset: 8, len: 16 }];
+    // 0 bytes are asked for in the first round, then 16.
+    if (bytes !== 8) party.connection.transfers.start(true, list, descriptor, 0, overlapped);
+    one.record(0, RDMA_DATA_SIZE + bytes, RECORD_RDMA_DATA, 1, 1, ...new Array<number>(16).fill(-1));
+    one.loop.rest();
+    assert.equal(party.connection.isConnected, false, `${bytes} bytes`);
+    if (bytes !== 8) assert.deepEqual(party.completions, [{ overlapped, error: WSAECONNRESET, bytes: 0 }]);
+    assert.ok(into.bytes.every((byte) => byte === 0));
+  }
+});
+
 test('a flood of requests is refused or withdrawn without an answer to each', () => {
   const one = target();
   for (let slot = 1; slot < 2000; slot++) one.request(slot, 5);
@@ -224,6 +312,17 @@ test('a flood of requests is refused or withdrawn without an answer to each', ()
 });
 
 const arena = new ArrayBuffer(ARENA_SIZE);
+const rdmaRecords = [RECORD_RDMA_WRITE, RECORD_RDMA_READ, RECORD_RDMA_DATA] as const;
+const usualSizes = [
+  0,
+  CONNECT_SIZE,
+  ACCEPT_SIZE,
+  REFUSE_SIZE,
+  CLOSE_SIZE,
+  RDMA_WRITE_SIZE + 8,
+  RDMA_READ_SIZE,
+  RDMA_DATA_SIZE + 8,
+];
 
 test('no sequence of hostile records, heads, tails and request words makes anything throw or complete twice', () => {
   const cases = Math.max(20_000, 300 * Number(process.env.SOCKETS_DIRECT_TEST_RUNS ?? 0));
@@ -257,10 +356,8 @@ function attack(seed: number): boolean {
   for (const party of one.parties) if (party.connection.isConnected) party.post(random(4), 64);
   for (let i = 1 + random(8); i > 0; i--) {
     const type =
-      random(12) === 0
-        ? anyWord()
-        : pick(RECORD_CONNECT, RECORD_ACCEPT, RECORD_REFUSE, RECORD_CLOSE, RECORD_RDMA_WRITE);
-    const usual = [0, CONNECT_SIZE, ACCEPT_SIZE, REFUSE_SIZE, CLOSE_SIZE, RDMA_WRITE_SIZE + 8][type] ?? 12;
+      random(12) === 0 ? anyWord() : pick(RECORD_CONNECT, RECORD_ACCEPT, RECORD_REFUSE, RECORD_CLOSE, ...rdmaRecords);
+    const usual = usualSizes[type] ?? 12;
     const length = random(8) === 0 ? random(80) : usual;
     const act = random(20);
     if (act < 10) {
@@ -280,7 +377,10 @@ function attack(seed: number): boolean {
     else if (own === 1) connection.close();
     else if (own === 2) connection.withdraw();
     else if (own === 3 && connection.isConnected) party.send(new Uint8Array(40), notify());
-    else if (own === 4 && !one.loop.link.isDead) one.connect();
+    else if (own === 6 && connection.isConnected) {
+      const into = { buf: region(64), offset: 0, len: 8 * (1 + random(8)) };
+      connection.transfers.start(random(2) === 0, [into], new Uint8Array(16), random(64), notify());
+    } else if (own === 4 && !one.loop.link.isDead) one.connect();
     else if (own === 5 && one.loop.requests.length > 0) {
       const { id, generation } = one.loop.requests.shift()!;
       one.loop.link.refuse(id, generation, REFUSED_BY_SWITCH);

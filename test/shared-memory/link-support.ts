@@ -7,6 +7,7 @@ import { Connection, type ConnectionOwner } from '../../src/providers/shared-mem
 import { type LinkOwner, PeerLink } from '../../src/providers/shared-memory/link.js';
 import { RdmaRegistrations } from '../../src/providers/shared-memory/memory.js';
 import { type Pollable, Poller } from '../../src/providers/shared-memory/poller.js';
+import { RegistrationCache } from '../../src/providers/shared-memory/registration-cache.js';
 import {
   AF_INET,
   EventObject,
@@ -98,7 +99,8 @@ export function completionsTable(
 /** A connection with its socket's part, and what it was told. */
 export class Party implements ConnectionOwner {
   readonly switchHandle: SwitchHandle = { spi: 'SwitchHandle' };
-  readonly rdma = new RdmaRegistrations();
+  readonly cache = new RegistrationCache(() => null);
+  readonly rdma = new RdmaRegistrations(this.cache);
   reason: string | null = null;
   readonly completions: Completion[] = [];
   readonly connects: (readonly [number, string | null])[] = [];
@@ -124,6 +126,10 @@ export class Party implements ConnectionOwner {
 
   connectElsewhere(): boolean {
     return false;
+  }
+
+  connectionEnding(): void {
+    this.rdma.hideAll();
   }
 
   post(count: number, size = 4096): void {

@@ -465,12 +465,13 @@ test('a lie of the peer about its progress is no exception of whoever sends, and
   Atomics.store(words, sendTail >> 2, 12_345_678);
   assert.equal(one.send(bytes(9)), false);
   a.connect();
-  one.connection.link.sendRdmaWrite(one.connection.id, one.connection.generation, bytes(16), 0, bytes(100));
+  const written = { buf: { bytes: bytes(100), words: new Int32Array(0) }, offset: 0, len: 100 };
+  assert.equal(one.connection.transfers.start(false, [written], bytes(16), 0, notify()).ended, false);
   a.turn();
   assert.deepEqual(a.ends, ['tail out of bounds']);
   assert.deepEqual(
     one.completions.map(({ error }) => error),
-    [WSAECONNABORTED, WSAECONNABORTED],
+    [WSAECONNABORTED, WSAECONNABORTED, WSAECONNABORTED],
   );
   const other = join();
   const [first] = other.connected();

@@ -79,3 +79,12 @@ test('a seed is the same run every time', () => {
     assert.deepEqual(facts(runSeed(seed, options)), facts(runSeed(seed, options)));
   }
 });
+
+test('blocks in both directions arrive whole, or their connection is lost, whoever pauses, closes or dies [simulated]', () => {
+  const marks = run('large-transfers', 50);
+  assertMet(marks, 'RDMA read', 'RDMA write', 'process-killed', 'fault: WSPRegisterRdmaMemory');
+});
+
+test('WSD-CLS-6 a process that exits while a block is offered, granted or under way loses none of it [simulated]', () => {
+  assertMet(run('exit-during-transfer', 40), 'RDMA read', 'RDMA write', 'scenario: exit with a block under way');
+});

@@ -73,6 +73,7 @@ function poll(): void {
 }
 
 class FakeConnection implements SanConnection {
+  largeThreshold = Number.POSITIVE_INFINITY;
   readonly provider = 'fake';
   events: ConnectionEvents | null = null;
   readonly localAddress: SOCKADDR;

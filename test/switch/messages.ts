@@ -1,6 +1,17 @@
 /** Looks into the messages that a switch sends. */
 
-import { HEADER_SIZE, TYPE_CREDIT, TYPE_DATA, TYPE_FINISH, TYPE_NEGOTIATE } from '../../src/session/header.js';
+import {
+  HEADER_SIZE,
+  LARGE_FIELDS_SIZE,
+  TYPE_CREDIT,
+  TYPE_DATA,
+  TYPE_FINISH,
+  TYPE_GRANT,
+  TYPE_LARGE,
+  TYPE_NEGOTIATE,
+  TYPE_READ,
+  TYPE_WRITTEN,
+} from '../../src/session/header.js';
 import { NEGOTIATION_SIZE, readNegotiation, type SessionOffer } from '../../src/session/negotiation.js';
 import type { Out, ProviderSocket, WSABUF, WSAOVERLAPPED } from '../../src/spi/index.js';
 import type { Tap } from './tap.js';
@@ -9,6 +20,8 @@ import type { Tap } from './tap.js';
 export interface Message {
   readonly socket: ProviderSocket;
   readonly type: number;
+  /** Word 3 of the header: with the messages of a large transfer, a number of bytes. */
+  readonly word3: number;
   /** Length of the payload that the header tells, and the payload. */
   readonly length: number;
   readonly payload: Buffer;
@@ -18,7 +31,10 @@ export interface Message {
   readonly overlapped: WSAOVERLAPPED;
 }
 
-export const knownTypes: readonly number[] = [TYPE_NEGOTIATE, TYPE_DATA, TYPE_CREDIT, TYPE_FINISH];
+export const knownTypes: readonly number[] = [
+  ...[TYPE_NEGOTIATE, TYPE_DATA, TYPE_CREDIT, TYPE_FINISH],
+  ...[TYPE_LARGE, TYPE_GRANT, TYPE_READ, TYPE_WRITTEN],
+];
 
 /** All messages that are sent from now on. */
 export function messagesOf(tap: Tap): readonly Message[] {
@@ -45,11 +61,21 @@ function messageIn(
   return {
     socket,
     type: bytes.readUInt32LE(0) & 0xff,
+    word3: bytes.readUInt32LE(12),
     length: bytes.readUInt32LE(4),
     payload: bytes.subarray(HEADER_SIZE),
     size: bytes.length,
     flags,
     overlapped,
+  };
+}
+
+/** The descriptor and the first portion in the message of a large send. */
+export function largeIn({ payload }: Message): { descriptor: Buffer; first: Buffer } {
+  const length = payload.readUInt32LE(0);
+  return {
+    descriptor: payload.subarray(LARGE_FIELDS_SIZE, LARGE_FIELDS_SIZE + length),
+    first: payload.subarray(LARGE_FIELDS_SIZE + ((length + 7) & ~7)),
   };
 }
 

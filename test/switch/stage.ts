@@ -11,6 +11,9 @@ import type { Tap } from './tap.js';
 
 export type Knobs = Partial<SimulatedOptions>;
 
+/** A threshold above every size: all data goes in messages unless a test is about RDMA. */
+const rdmaOff = 0xffff_ffff;
+
 export class SimulatedHost extends Host {
   constructor(
     readonly process: Process,
@@ -22,7 +25,7 @@ export class SimulatedHost extends Host {
     super(
       process.scheduler,
       networks.map((addresses, i) => stage.provider(process, `network-${i}`, addresses, knobs)),
-      options,
+      { now: () => stage.world.now() / 1000, ...options },
     );
   }
 }
@@ -35,7 +38,8 @@ export class Stage {
   }
 
   provider(process: Process, network: string, addresses: readonly string[], knobs: Knobs): SimulatedProvider {
-    return new SimulatedProvider(process, { name: `simulated-${network}`, network, addresses, ...knobs });
+    const usual = { name: `simulated-${network}`, network, addresses, rdmaThreshold: rdmaOff };
+    return new SimulatedProvider(process, { ...usual, ...knobs });
   }
 
   /** A process with one provider for each list of addresses; the n-th is on the n-th network. */

@@ -61,19 +61,22 @@ export interface Call {
   returned: boolean;
 }
 
+const dataCalls: readonly string[] = ['WSPSend', 'WSPRecv', 'WSPRdmaRead', 'WSPRdmaWrite'];
+
 export class Log {
   readonly calls: Call[] = [];
 
   begin(on: string, fn: string, args: readonly unknown[]): Call {
     const [first] = args;
-    const data = fn === 'WSPSend' || fn === 'WSPRecv';
+    const data = dataCalls.includes(fn);
+    const record = fn.startsWith('WSPRdma') ? 8 : 5;
     const call: Call = {
       on,
       fn,
       socket: typeof first === 'object' ? first : null,
       args,
       buffers: data ? (args[1] as WSABUF[]).map(({ len, offset, buf }) => ({ len, offset, buf })) : [],
-      hEvent: data ? (args[5] as WSAOVERLAPPED).hEvent : 0,
+      hEvent: data ? (args[record] as WSAOVERLAPPED).hEvent : 0,
       result: undefined,
       error: 0,
       returned: false,
@@ -193,6 +196,11 @@ export class Tap implements SanServiceProvider {
     answer: (inner: WSPPROC_TABLE[K], ...args: Parameters<WSPPROC_TABLE[K]>) => ReturnType<WSPPROC_TABLE[K]>,
   ): void {
     this.#overrides.set(fn, answer as unknown as Override);
+  }
+
+  /** The same for an extension function. */
+  overrideData(fn: 'WSPRdmaRead' | 'WSPRdmaWrite', answer: (inner: AnyFunction, ...args: unknown[]) => unknown): void {
+    this.#overrides.set(fn, answer);
   }
 
   /** The same for an up-call, between the provider and the switch. */

@@ -34,20 +34,21 @@ export const rooms: Readonly<Record<Room, RoomRule>> = {
   },
   register: { imports: ['net', 'compose.ts', 'platform', 'diagnostics', 'spi'], types: ['switch', tcpip] },
   // The handle that is hooked is the TCP/IP provider's descriptor, so both share what they know of it and of its errors.
-  net: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', tcpip] },
+  net: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', 'collections', tcpip] },
   // A Winsock socket *is* the TCP/IP provider's descriptor (WSD-SOC-2), and its accepts and names are that provider's.
   winsock: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', tcpip] },
   'compose.ts': { imports: ['switch', 'session', 'spi', 'providers/*', 'policy', 'status', 'platform', 'diagnostics'] },
-  switch: { imports: ['session', 'spi', 'diagnostics'], types: [tcpip] },
+  switch: { imports: ['session', 'spi', 'diagnostics', 'collections'], types: [tcpip] },
   session: { imports: ['spi'] },
   // Each gives the kit what it needs, as a provider of somebody else would.
-  'providers/*': { imports: ['spi', 'platform', 'diagnostics'], types: ['conformance'] },
+  'providers/*': { imports: ['spi', 'platform', 'diagnostics', 'collections'], types: ['conformance'] },
   policy: { imports: [] },
   status: { imports: ['platform', 'diagnostics'] },
   conformance: { imports: ['spi', 'diagnostics'] },
   platform: { imports: ['diagnostics'] },
   diagnostics: { imports: ['spi'] },
   spi: { imports: [] },
+  collections: { imports: [] },
 };
 
 /** Packages from npm, and the rooms that may import them. */

@@ -44,7 +44,7 @@ export const capabilities: readonly Scenario[] = [
     ({ server }) => {
       assert.equal(typeof server.extension(WSPMemoryRegistrationCacheCallbackGuid), 'function');
     },
-    { needs: ['registrationCache'] },
+    { needs: ['registrationCache'], registrationCache: true },
   ),
 
   connectedScenario(

@@ -14,8 +14,9 @@ import { malice } from './malice.js';
 import { messages } from './messages.js';
 import { options } from './options.js';
 import { overlapped } from './overlapped.js';
-import { rdmaRead } from './rdma-read.js';
+import { rdma } from './rdma.js';
 import { registration } from './registration.js';
+import { registrationCache } from './registration-cache.js';
 import { sequence } from './sequence.js';
 import { sockets } from './sockets.js';
 import { startup } from './startup.js';
@@ -31,7 +32,8 @@ export const scenarios: readonly Scenario[] = [
   messages,
   overlapped,
   registration,
-  rdmaRead,
+  rdma,
+  registrationCache,
   options,
   closing,
   errors,

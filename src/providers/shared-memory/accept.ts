@@ -94,7 +94,11 @@ export function accept(
     announceNext(s);
     return fail(link.isDead ? WSAECONNRESET : WSAEACCES);
   }
-  if (addr !== null) Object.assign(addr, caller);
+  if (addr !== null) {
+    addr.sa_family = caller.sa_family;
+    addr.address = caller.address;
+    addr.port = caller.port;
+  }
   if (addrlen !== null) addrlen.value = size;
   s.resetAcceptEvent();
   announceNext(s);

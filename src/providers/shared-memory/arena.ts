@@ -2,6 +2,7 @@
  * Layout of the memory that joins two event loops: side 0 dialled, side 1 listened. Fresh memory is all zero.
  *
  *     0        control words, each alone on 128 bytes; a tail with a second word of its ring
+ *     1024     RDMA memory that side 0 exposes, then that of side 1
  *     4096     request states of side 0's connections, one word a slot
  *     266240   request states of side 1's connections
  *     528384   ring from side 0 to side 1
@@ -9,6 +10,8 @@
  *
  * Pages count only once they are touched.
  */
+
+import { EXPOSURE_SIZE, EXPOSURES } from './exposures.js';
 
 export type Side = 0 | 1;
 
@@ -22,6 +25,7 @@ export const SLOTS = 65536;
 export const RING_SIZE = 2 * 1024 * 1024;
 
 const line = 128;
+const exposures = 1024;
 const words = 4096;
 const requestBytes = SLOTS * 4;
 const rings = words + 2 * requestBytes;
@@ -41,6 +45,9 @@ export interface ArenaLayout {
   /** Request states of the connections that this side initiates. */
   myRequests: number;
   peerRequests: number;
+  /** RDMA memory of this side that the peer may read by itself. */
+  myExposures: number;
+  peerExposures: number;
 }
 
 export function arenaLayout(side: Side): ArenaLayout {
@@ -57,5 +64,7 @@ export function arenaLayout(side: Side): ArenaLayout {
     peerSleep: (4 + peer) * line,
     myRequests: words + mine * requestBytes,
     peerRequests: words + peer * requestBytes,
+    myExposures: exposures + mine * EXPOSURES * EXPOSURE_SIZE,
+    peerExposures: exposures + peer * EXPOSURES * EXPOSURE_SIZE,
   };
 }

@@ -42,21 +42,28 @@ interface Made {
   readonly provider: SharedMemoryProvider;
 }
 
-function make(directory: string, connectBudget: number, count: (reason: Reason) => void): Made {
-  const environment = { SOCKETS_DIRECT_DIR: directory };
+interface Making {
+  readonly directory: string;
+  readonly options: RigOptions;
+  count(reason: Reason): void;
+}
+
+function make({ directory, options, count }: Making): Made {
+  const { connectBudget, peerMemory = process.env.SOCKETS_DIRECT_PEER_MEMORY !== 'off' } = options;
+  const environment = { SOCKETS_DIRECT_DIR: directory, SOCKETS_DIRECT_PEER_MEMORY: peerMemory ? '' : 'off' };
   const provider = new SharedMemoryProvider({ environment, now, scheduler, random: () => 0, connectBudget, count });
   const others = ['127.0.0.2', '127.0.0.99'];
   // The end of a process is the end of its Unix sockets, without a word on the ring.
   return { provider, party: { provider, address: '127.0.0.1', others, kill: () => provider.links?.close() } };
 }
 
-export function openSharedMemory({ connectBudget }: RigOptions): SharedMemoryRig {
+export function openSharedMemory(options: RigOptions): SharedMemoryRig {
   const directory = mkdtempSync(join(tmpdir(), 'sockets-direct-kit-'));
   const reasons: Reason[] = [];
   const count = (reason: Reason): void => {
     reasons.push(reason);
   };
-  const made = [make(directory, connectBudget, count), make(directory, connectBudget, count)] as const;
+  const made = [make({ directory, options, count }), make({ directory, options, count })] as const;
   const liars: (() => void)[] = [];
   const isQuiet = (): boolean =>
     made.every(({ provider: { links } }) => [...(links?.all ?? [])].every((one) => !one.hasRecords && !one.hasWaiting));
@@ -100,6 +107,7 @@ function maliceIn(directory: string, liars: (() => void)[]): Malice {
         token: '0123456789abcdef01234567',
         networkNamespace: loadPlatform().networkNamespaceCookie(),
         refusal: null,
+        probe: null,
       }),
     liar: async (port) => {
       const rendezvous = rendezvousOf();
@@ -170,8 +178,8 @@ const subject: Subject = {
   capabilities: {
     flowControl: false,
     rdmaWrite: true,
-    rdmaRead: false,
-    registrationCache: false,
+    rdmaRead: true,
+    registrationCache: true,
     duplication: false,
     loopback: true,
     hosts: false,
@@ -182,8 +190,8 @@ const subject: Subject = {
   notApplicable: { exhaustion: 'its memory is that of the process, which cannot be taken away from it alone' },
   module: async () => providerModule,
   open: openSharedMemory,
-  join: (place, { connectBudget }): Joined => ({
-    party: make(place, connectBudget, () => {}).party,
+  join: (place, options): Joined => ({
+    party: make({ directory: place, options, count: () => {} }).party,
     close: () => {},
   }),
 };

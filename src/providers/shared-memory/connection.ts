@@ -23,7 +23,18 @@ import {
 import type { PeerLink } from './link.js';
 import type { LinkConnection } from './link-face.js';
 import type { RdmaRegistrations } from './memory.js';
-import { REFUSED_BY_SWITCH, REFUSED_NO_LISTENER } from './records.js';
+import { RdmaTransfers, type TransfersOwner } from './rdma-transfers.js';
+import {
+  RDMA_DATA_SIZE,
+  RDMA_READ_SIZE,
+  RDMA_WRITE_SIZE,
+  RECORD_RDMA_DATA,
+  RECORD_RDMA_READ,
+  RECORD_RDMA_WRITE,
+  REFUSED_BY_SWITCH,
+  REFUSED_NO_LISTENER,
+} from './records.js';
+import type { RegistrationCache } from './registration-cache.js';
 import type { Scheduler } from './scheduler.js';
 
 /** Bytes of a message that comes before a buffer is posted: at least a negotiation message (WSD-NEG-9, WSD-NEG-13). */
@@ -32,12 +43,15 @@ const privateSize = 256;
 const wordLoopMax = 96;
 
 /** Posted buffers for which there is room at first; a power of two. */
-const initialCapacity = 16;
+const initialCapacity = 8;
 
 /** Who owns a connection: its socket. */
 export interface ConnectionOwner {
   readonly switchHandle: SwitchHandle;
   readonly rdma: RdmaRegistrations;
+  readonly cache: RegistrationCache;
+  /** The peer must reach nothing any more, and nothing stays cached (WSD-MEM-10, WSD-CCH-11). */
+  connectionEnding(): void;
   /** Reason code of the last failure. */
   reason: string | null;
   /** The connect that was under way has ended: 0, or a Winsock error with a reason code. */
@@ -54,10 +68,10 @@ export interface ConnectionServices {
 
 type State = 'connecting' | 'cancelled' | 'connected' | 'torn-down';
 
-export class Connection implements LinkConnection {
+export class Connection implements LinkConnection, TransfersOwner {
   readonly #owner: ConnectionOwner;
   readonly #upcalls: WSPUPCALLTABLEEX;
-  readonly #scheduler: Scheduler;
+  readonly scheduler: Scheduler;
   readonly link: PeerLink;
   readonly #initiator: boolean;
   id = 0;
@@ -74,13 +88,14 @@ export class Connection implements LinkConnection {
   #buffers: (WSABUF | null)[] = new Array(initialCapacity).fill(null);
   #first = 0;
   #count = 0;
+  #transfers: RdmaTransfers | null = null;
   #privateMessage: { memory: MemoryRegion; length: number } | null = null;
   readonly #errno: Out<number> = { value: 0 };
 
   constructor(owner: ConnectionOwner, services: ConnectionServices, link: PeerLink, initiator: boolean) {
     this.#owner = owner;
     this.#upcalls = services.upcalls;
-    this.#scheduler = services.scheduler;
+    this.scheduler = services.scheduler;
     this.link = link;
     this.#initiator = initiator;
     this.#state = initiator ? 'connecting' : 'connected';
@@ -100,7 +115,7 @@ export class Connection implements LinkConnection {
   post(buffer: WSABUF, overlapped: WSAOVERLAPPED): void {
     overlapped.Internal = WSS_OPERATION_IN_PROGRESS;
     // The caller must have its answer before the completion: it may still be posting.
-    if (this.#privateMessage !== null && this.#count === 0) this.#scheduler.soon(() => this.#handOver());
+    if (this.#privateMessage !== null && this.#count === 0) this.scheduler.soon(() => this.#handOver());
     if (this.#count === this.#buffers.length) this.#grow();
     const at = (this.#first + this.#count) & (this.#buffers.length - 1);
     this.#overlapped[at] = overlapped;
@@ -173,8 +188,49 @@ export class Connection implements LinkConnection {
     this.#complete(overlapped, 0, length);
   }
 
-  rdmaWrite(descriptor: Uint8Array, offset: number, data: Uint8Array): void {
-    if (this.#state === 'connected' && !this.#owner.rdma.write(descriptor, offset, data)) this.violate();
+  // ---- sending
+
+  /** Room for a message, on the ring unless it has to wait. To be filled and committed before anything else. */
+  begin(length: number, buffer: WSABUF): void {
+    if (this.#transfers === null || !this.#transfers.begin(length, buffer)) this.link.begin(length, buffer);
+  }
+
+  /** False: the message waits, for wire or for RDMA before it, and `overlapped` is completed later. */
+  commit(length: number, overlapped: WSAOVERLAPPED): boolean {
+    if (this.#transfers?.commit(length, overlapped) === true) return false;
+    return this.link.commit(length, this.id, overlapped);
+  }
+
+  // ---- RDMA
+
+  get rdma(): RdmaRegistrations {
+    return this.#owner.rdma;
+  }
+
+  get cache(): RegistrationCache {
+    return this.#owner.cache;
+  }
+
+  get transfers(): RdmaTransfers {
+    this.#transfers ??= new RdmaTransfers(this);
+    return this.#transfers;
+  }
+
+  handleRdma(type: number, { bytes, words }: MemoryRegion, offset: number, length: number): boolean {
+    const i = offset >> 2;
+    const connected = this.#state === 'connected';
+    const descriptor = (): Uint8Array => bytes.subarray(offset + 16, offset + 32);
+    if (type === RECORD_RDMA_WRITE && length > RDMA_WRITE_SIZE) {
+      const data = bytes.subarray(offset + RDMA_WRITE_SIZE, offset + length);
+      if (connected && !this.rdma.write(descriptor(), words[i + 3], data)) this.violate();
+    } else if (type === RECORD_RDMA_READ && length === RDMA_READ_SIZE) {
+      if (connected) this.transfers.answer(descriptor(), words[i + 3], words[i + 8], words[i + 9]);
+    } else if (type === RECORD_RDMA_DATA && length > RDMA_DATA_SIZE) {
+      if (connected) this.transfers.take(bytes.subarray(offset + RDMA_DATA_SIZE, offset + length));
+    } else {
+      return false;
+    }
+    return true;
   }
 
   #complete(overlapped: WSAOVERLAPPED, error: number, bytes: number): void {
@@ -193,6 +249,7 @@ export class Connection implements LinkConnection {
   }
 
   #completeAll(error: number): void {
+    this.#transfers?.end(error);
     this.link.endSends(this.id, this, error);
     while (this.#count > 0) {
       const at = this.#first;
@@ -205,8 +262,9 @@ export class Connection implements LinkConnection {
     }
   }
 
-  /** True if a posted buffer lies in the range. */
-  isPosted(region: MemoryRegion, offset: number, length: number): boolean {
+  /** True if a posted buffer, or one of an RDMA operation, lies in the range (WSD-MEM-17). */
+  isInUse(region: MemoryRegion, offset: number, length: number): boolean {
+    if (this.#transfers?.uses(region, offset, length) === true) return true;
     for (let k = 0; k < this.#count; k++) {
       const buffer = this.#buffers[(this.#first + k) & (this.#buffers.length - 1)]!;
       if (buffer.buf === region && buffer.offset < offset + length && buffer.offset + buffer.len > offset) return true;
@@ -258,6 +316,8 @@ export class Connection implements LinkConnection {
       return;
     }
     if (this.#state === 'connected') {
+      this.#transfers?.flush();
+      this.#owner.connectionEnding();
       this.#state = 'torn-down';
       this.#sayClose();
     }
@@ -278,7 +338,7 @@ export class Connection implements LinkConnection {
   }
 
   linkLost(unconsumed: number, violated: boolean): void {
-    this.unconsumed = unconsumed;
+    this.unconsumed = unconsumed + (this.#transfers?.fencedCount ?? 0);
     if (violated) this.#owner.reason = 'link-violation';
     this.#closeSent = true;
     if (this.#state === 'connecting') {
@@ -301,6 +361,7 @@ export class Connection implements LinkConnection {
 
   #tearDown(error: number): void {
     if (this.#state !== 'connected') return;
+    this.#owner.connectionEnding();
     this.#state = 'torn-down';
     this.error = error;
     this.#completeAll(error);

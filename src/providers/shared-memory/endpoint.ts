@@ -15,6 +15,7 @@ import {
   violation,
 } from './handshake.js';
 import { HandshakeChannel, LinkExists } from './handshake-channel.js';
+import type { Probe } from './peer-memory.js';
 import type { Rendezvous } from './rendezvous.js';
 import type { Scheduler } from './scheduler.js';
 
@@ -32,6 +33,8 @@ export interface EstablishedLink {
   /** Name of the event loop at the other end. */
   peerToken: string;
   peer: PeerCredentials;
+  /** By which memory of the peer can be read, if the kernel lets us; null if the peer does not. */
+  peerProbe: Probe | null;
 }
 
 export interface EndpointOptions {
@@ -44,6 +47,8 @@ export interface EndpointOptions {
   scheduler: Scheduler;
   /** Bytes without which the arena is of no use: a peer that wants or gives less is refused. Default: 65536. */
   arenaSizeMin?: number;
+  /** Told to peers, so that they can read memory of this process. Default: null. */
+  probe?: Probe | null;
   /** Gets each link that a peer has dialled. */
   onLink(link: EstablishedLink): void;
   /** Told why a peer that dialled was refused. */
@@ -284,7 +289,8 @@ export class LinkEndpoint {
       for (const descriptor of descriptors) this.#platform.closeDescriptor(descriptor);
     }
     channel.send(this.#message(MessageType.ready));
-    return { arena, side: 0, socket: channel.socket, descriptor: channel.descriptor, peerToken: token, peer };
+    const { socket, descriptor } = channel;
+    return { arena, side: 0, socket, descriptor, peerToken: token, peer, peerProbe: message.probe };
   }
 
   #accept(socket: net.Socket): void {
@@ -333,7 +339,7 @@ export class LinkEndpoint {
       const arena = this.#platform.mapShared(memory, size);
       const { socket, descriptor } = channel;
       this.#halfOpen.delete(channel);
-      this.#deliver({ arena, side: 1, socket, descriptor, peerToken: token, peer });
+      this.#deliver({ arena, side: 1, socket, descriptor, peerToken: token, peer, peerProbe: hello.probe });
     } finally {
       if (memory >= 0) this.#platform.closeDescriptor(memory);
       if (this.#incoming.get(token) === entry) this.#incoming.delete(token);
@@ -411,6 +417,7 @@ export class LinkEndpoint {
       arenaSize: this.#options.arenaSize,
       token: this.token,
       networkNamespace: this.#networkNamespace,
+      probe: this.#options.probe ?? null,
       refusal: null,
     };
   }

@@ -3,6 +3,7 @@
 import {
   type InvalidSocket,
   MEM_READ,
+  MEM_WRITE,
   type MemoryHandle,
   type Out,
   type ProviderDiagnosticsExtension,
@@ -11,6 +12,7 @@ import {
   ProviderMemoryGuid,
   type ProviderSocket,
   SOCKET_ERROR,
+  WSA_IO_PENDING,
   WSAECONNABORTED,
   WSAEFAULT,
   WSAEINVAL,
@@ -21,7 +23,9 @@ import {
   WSPDeregisterMemoryGuid,
   type WSPDeregisterRdmaMemory,
   WSPDeregisterRdmaMemoryGuid,
+  type WSPMemoryRegistrationCacheCallback,
   WSPMemoryRegistrationCacheCallbackGuid,
+  type WSPRdmaRead,
   WSPRdmaReadGuid,
   type WSPRdmaWrite,
   WSPRdmaWriteGuid,
@@ -35,12 +39,18 @@ import type { PeerLink } from './link.js';
 import { DESCRIPTOR_SIZE, ReceiveRegion } from './memory.js';
 import { SharedMemorySocket } from './socket.js';
 
-/** Who is at the other end of a link. */
-type PeerProcess = (link: PeerLink) => number | null;
 type Check = (s: ProviderSocket | InvalidSocket, lpErrno: Out<number>) => SharedMemorySocket | null;
 
-/** A function of ours, `'unsupported'` for an optional extension that we do not have, null for an unknown GUID. */
-export function extensionFunction(guid: string, check: Check, peerProcess: PeerProcess): unknown {
+/** What the functions need of their provider. */
+export interface ExtensionHost {
+  check: Check;
+  /** Who is at the other end of a link. */
+  peerProcess(link: PeerLink): number | null;
+  sockets(): Iterable<SharedMemorySocket>;
+}
+
+/** A function of ours, null for an unknown GUID. */
+export function extensionFunction(guid: string, { check, peerProcess, sockets }: ExtensionHost): unknown {
   switch (guid) {
     case WSPRegisterMemoryGuid:
       return registerMemory(check);
@@ -51,14 +61,15 @@ export function extensionFunction(guid: string, check: Check, peerProcess: PeerP
     case WSPDeregisterRdmaMemoryGuid:
       return deregisterRdmaMemory(check);
     case WSPRdmaWriteGuid:
-      return rdmaWrite(check);
+      return rdmaTransfer(check, false);
+    case WSPRdmaReadGuid:
+      return rdmaTransfer(check, true);
+    case WSPMemoryRegistrationCacheCallbackGuid:
+      return cacheCallback(sockets);
     case ProviderMemoryGuid:
       return providerMemory(check);
     case ProviderDiagnosticsGuid:
       return diagnostics(peerProcess);
-    case WSPRdmaReadGuid:
-    case WSPMemoryRegistrationCacheCallbackGuid:
-      return 'unsupported';
     default:
       return null;
   }
@@ -88,7 +99,7 @@ function deregisterMemory(check: Check): WSPDeregisterMemory {
     if (socket === null) return SOCKET_ERROR;
     const error = socket.registrations.deregister(
       handle,
-      (region, offset, length) => socket.connection?.isPosted(region, offset, length) ?? false,
+      (region, offset, length) => socket.connection?.isInUse(region, offset, length) ?? false,
     );
     if (error !== 0) lpErrno.value = error;
     return error === 0 ? 0 : SOCKET_ERROR;
@@ -116,14 +127,15 @@ function deregisterRdmaMemory(check: Check): WSPDeregisterRdmaMemory {
   return (s, descriptor, length, lpErrno) => {
     const socket = check(s, lpErrno);
     if (socket === null) return SOCKET_ERROR;
-    if (length === DESCRIPTOR_SIZE && socket.rdma.deregister(descriptor)) return 0;
+    if (length === DESCRIPTOR_SIZE && socket.connection !== null && socket.rdma.deregister(descriptor) === 0) return 0;
     lpErrno.value = WSAEINVAL;
     return SOCKET_ERROR;
   };
 }
 
-/** The bytes travel on the ring, in order with messages, and the peer's provider stores them; its program takes no part. */
-function rdmaWrite(check: Check): WSPRdmaWrite {
+/** What both directions check: a connection, and local memory that is registered for the access (WSD-XFR-29, WSD-XFR-30). */
+function rdmaTransfer(check: Check, isRead: boolean): WSPRdmaRead | WSPRdmaWrite {
+  const access = isRead ? MEM_WRITE : MEM_READ;
   return (
     s,
     buffers,
@@ -131,7 +143,7 @@ function rdmaWrite(check: Check): WSPRdmaWrite {
     descriptor,
     descriptorLength,
     offset,
-    written,
+    moved,
     _flags,
     overlapped,
     _routine,
@@ -147,30 +159,31 @@ function rdmaWrite(check: Check): WSPRdmaWrite {
     const { connection } = socket;
     if (connection === null || socket.dataError !== 0) return fail(socket.dataError || WSAECONNABORTED);
     if (descriptorLength !== DESCRIPTOR_SIZE) return fail(WSAEFAULT);
-    let total = 0;
-    for (let i = 0; i < count; i++) {
-      if (!socket.registrations.coversHandle(buffers[i], MEM_READ)) return fail(WSAEFAULT);
-      total += buffers[i].len;
-    }
-    let target = offset;
-    for (let i = 0; i < count; i++) {
-      const { buf, len } = buffers[i];
-      for (let at = 0; at < len; at += MESSAGE_SIZE_MAX / 2) {
-        const n = Math.min(len - at, MESSAGE_SIZE_MAX / 2);
-        const from = buffers[i].offset + at;
-        connection.link.sendRdmaWrite(
-          connection.id,
-          connection.generation,
-          descriptor,
-          target,
-          buf.bytes.subarray(from, from + n),
-        );
-        target += n;
-      }
-    }
-    socket.complete(overlapped, total);
-    if (written !== null) written.value = total;
+    // It travels as a word. Which offsets there are is for the owner of the memory to say.
+    if (offset !== (offset | 0)) return fail(WSAEINVAL);
+    const list = count === buffers.length ? buffers : buffers.slice(0, count);
+    for (const buffer of list) if (!socket.registrations.coversHandle(buffer, access)) return fail(WSAEFAULT);
+    const target = descriptor.subarray(0, DESCRIPTOR_SIZE);
+    const { ended, error, length } = connection.transfers.start(isRead, list, target, offset, overlapped);
+    if (!ended) return fail(WSA_IO_PENDING);
+    if (error !== 0) return fail(error);
+    socket.complete(overlapped, length);
+    if (moved !== null) moved.value = length;
     return 0;
+  };
+}
+
+/** Memory of any socket may be meant: the callback knows none (WSD-CCH-10). */
+function cacheCallback(sockets: () => Iterable<SharedMemorySocket>): WSPMemoryRegistrationCacheCallback {
+  return (region, _size, lpErrno) => {
+    let error = WSAEINVAL;
+    for (const socket of sockets()) {
+      const outcome = socket.invalidate(region.bytes.buffer);
+      if (outcome === WSAEFAULT || error === WSAEINVAL) error = outcome;
+    }
+    if (error === 0) return 0;
+    lpErrno.value = error;
+    return SOCKET_ERROR;
   };
 }
 
@@ -193,7 +206,7 @@ function providerMemory(check: Check): ProviderMemoryExtension {
         lpErrno.value = error;
         return SOCKET_ERROR;
       }
-      connection.link.begin(length, buffer);
+      connection.begin(length, buffer);
       socket.sendBuffer = buffer;
       socket.sendBufferLength = length;
       return 0;
@@ -201,7 +214,7 @@ function providerMemory(check: Check): ProviderMemoryExtension {
   };
 }
 
-const diagnostics = (peerProcess: PeerProcess): ProviderDiagnosticsExtension => ({
+const diagnostics = (peerProcess: ExtensionHost['peerProcess']): ProviderDiagnosticsExtension => ({
   WSPQueryReason: (s) => (s instanceof SharedMemorySocket ? s.reason : null),
   WSPQueryUnconsumed: (s) => (s instanceof SharedMemorySocket ? (s.connection?.unconsumed ?? 0) : 0),
   WSPQueryPeerProcess: (s) => {

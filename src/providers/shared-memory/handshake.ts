@@ -2,7 +2,7 @@
  * The messages by which two event loops agree on a link: 64 bytes each, little-endian.
  *
  *     0 magic   4 type, lowest version, highest version, reason (16 bits each)   12 size of the arena
- *    16 token (12 bytes)   32 reserved: probe of memory access   48 network namespace   56 reserved: probe's address
+ *    16 token (12 bytes)   32 bytes that the peer may read in this process   48 network namespace   56 their address, or 0
  *
  * The client says HELLO, the server WELCOME with the descriptor of the arena, the client READY. Either may say REFUSE
  * instead. Everything read here comes from another process and is checked before it is used.
@@ -10,6 +10,7 @@
 
 import type { Reason } from '../../diagnostics/reasons.js';
 import { PlatformError } from '../../platform/index.js';
+import { PROBE_SIZE, type Probe } from './peer-memory.js';
 
 export const messageLength = 64;
 
@@ -27,6 +28,8 @@ export interface Message {
   arenaSize: number;
   token: string;
   networkNamespace: bigint;
+  /** Null: the sender does not let its memory be read. */
+  probe: Probe | null;
   /** Of `refuse` only. */
   refusal: Refusal | null;
 }
@@ -65,6 +68,10 @@ export function encodeMessage(message: Message): Buffer {
   bytes.writeUInt32LE(message.arenaSize, 12);
   bytes.write(message.token, 16, 12, 'hex');
   bytes.writeBigUInt64LE(message.networkNamespace, 48);
+  if (message.probe !== null) {
+    bytes.set(message.probe.bytes, 32);
+    bytes.writeBigUInt64LE(message.probe.address, 56);
+  }
   return bytes;
 }
 
@@ -81,8 +88,15 @@ export function decodeMessage(bytes: Buffer): Message {
     arenaSize: bytes.readUInt32LE(12),
     token: bytes.toString('hex', 16, 28),
     networkNamespace: bytes.readBigUInt64LE(48),
+    probe: readProbe(bytes),
     refusal: type === MessageType.refuse ? (refusalOf.get(bytes.readUInt16LE(10)) ?? 'peer-protocol') : null,
   };
+}
+
+/** Neither is to be believed: what is read there is compared, and only the peer's own memory can be read. */
+function readProbe(bytes: Buffer): Probe | null {
+  const address = bytes.readBigUInt64LE(56);
+  return address === 0n ? null : { address, bytes: Buffer.from(bytes.subarray(32, 32 + PROBE_SIZE)) };
 }
 
 export function violation(detail: string): PlatformError {

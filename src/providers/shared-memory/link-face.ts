@@ -6,8 +6,8 @@ import type { MemoryRegion, WSAOVERLAPPED } from '../../spi/index.js';
 export interface LinkConnection {
   /** A message: fills a posted receive buffer and completes it. */
   receive(region: MemoryRegion, offset: number, length: number): void;
-  /** The peer writes into RDMA memory. Both arguments lie in shared memory. */
-  rdmaWrite(descriptor: Uint8Array, offset: number, data: Uint8Array): void;
+  /** A record about RDMA, in shared memory. False: there is none of this type and length. */
+  handleRdma(type: number, region: MemoryRegion, offset: number, length: number): boolean;
   /** A send that had to wait for wire has ended: 0, or a Winsock error. */
   sent(overlapped: WSAOVERLAPPED, wsaError: number, bytes: number): void;
   accepted(): void;

@@ -9,14 +9,15 @@
 import type { MemoryRegion, SOCKADDR, WSABUF, WSAOVERLAPPED } from '../../spi/index.js';
 import { arenaLayout, RING_SIZE, type Side, SLOTS } from './arena.js';
 import type { LinkConnection, Spilled } from './link-face.js';
+import type { LinkMemory } from './link-memory.js';
 import { PollWindow } from './poll-window.js';
 import type { Pollable, Poller } from './poller.js';
+import { Pumps } from './pumps.js';
 import {
   ACCEPT_SIZE,
   CLOSE_SIZE,
   CONNECT_SIZE,
   GENERATION_MAX,
-  RDMA_WRITE_SIZE,
   RECORD_ACCEPT,
   RECORD_CLOSE,
   RECORD_CONNECT,
@@ -48,6 +49,8 @@ export interface LinkOptions {
   owner: LinkOwner;
   /** Wakes the peer's loop; false if the peer is gone. */
   ringDoorbell(): boolean;
+  /** Null: RDMA memory is reached over the ring only. */
+  memory?: LinkMemory | null;
 }
 
 /** A correct peer uses a slot again only after it has taken our close or refusal, so no more answers than these can wait. */
@@ -91,6 +94,9 @@ export class PeerLink implements Pollable {
   #spillBuffer: Spilled | null = null;
   #reserved = -1;
   #dead = false;
+  readonly pumps = new Pumps(() => {
+    if (!this.awake && !this.#dead) this.#options.poller.kick(this);
+  });
   /** Counters for status displays. */
   readonly counters = { bells: 0, rung: 0, messages: 0, spilled: 0 };
   readonly #handle = (region: MemoryRegion, offset: number, length: number, id: number): void =>
@@ -114,7 +120,7 @@ export class PeerLink implements Pollable {
 
   /** Messages wait for room in the ring. */
   get hasWaiting(): boolean {
-    return !this.#dead && this.#spilled.length > 0;
+    return !this.#dead && (this.#spilled.length > 0 || this.pumps.size > 0);
   }
 
   /** True if the peer has sent something that has not been looked at. */
@@ -124,6 +130,10 @@ export class PeerLink implements Pollable {
 
   get isDead(): boolean {
     return this.#dead;
+  }
+
+  get memory(): LinkMemory | null {
+    return this.#options.memory ?? null;
   }
 
   get owner(): LinkOwner {
@@ -210,20 +220,6 @@ export class PeerLink implements Pollable {
     this.#sendControl(RECORD_CLOSE, CLOSE_SIZE, id, generation, 0);
   }
 
-  sendRdmaWrite(id: number, generation: number, descriptor: Uint8Array, offset: number, data: Uint8Array): void {
-    if (this.#dead) return;
-    const size = RDMA_WRITE_SIZE + data.length;
-    const { region, offset: at } = this.#beginControl(size);
-    const i = at >> 2;
-    region.words[i] = RECORD_RDMA_WRITE;
-    region.words[i + 1] = id;
-    region.words[i + 2] = generation;
-    region.words[i + 3] = offset;
-    region.bytes.set(descriptor, at + 16);
-    region.bytes.set(data, at + RDMA_WRITE_SIZE);
-    this.#commit(size, 0, null);
-  }
-
   #sendControl(type: number, size: number, id: number, generation: number, cause: number): void {
     if (this.#dead) return;
     const { region, offset } = this.#beginControl(size);
@@ -248,22 +244,24 @@ export class PeerLink implements Pollable {
 
   /** Room for a message of `length` bytes, on the ring if possible. To be filled and committed before anything else. */
   begin(length: number, buffer: WSABUF): void {
-    buffer.len = length;
-    if (this.#spilled.length === 0) {
-      const offset = this.#roomInRing(length);
-      if (offset >= 0) {
-        this.#reserved = offset;
-        buffer.buf = this.#producer.region;
-        buffer.offset = offset;
-        return;
-      }
-    }
+    if (this.tryBegin(length, buffer)) return;
     this.#reserved = -1;
     const memory = new ArrayBuffer((length + 7) & ~7);
     const region = { bytes: new Uint8Array(memory), words: new Int32Array(memory) };
     this.#spillBuffer = { id: 0, region, length, overlapped: null, answer: false };
     buffer.buf = region;
     buffer.offset = 0;
+  }
+
+  /** The same on the ring or not at all. */
+  tryBegin(length: number, buffer: WSABUF): boolean {
+    buffer.len = length;
+    const offset = this.#spilled.length === 0 ? this.#roomInRing(length) : -1;
+    if (offset < 0) return false;
+    this.#reserved = offset;
+    buffer.buf = this.#producer.region;
+    buffer.offset = offset;
+    return true;
   }
 
   #roomInRing(length: number): number {
@@ -354,7 +352,8 @@ export class PeerLink implements Pollable {
   poll(): boolean {
     if (this.#dead) return false;
     try {
-      const sent = this.#spilled.length > 0 && this.#sendSpilled();
+      let sent = this.#spilled.length > 0 && this.#sendSpilled();
+      if (this.pumps.size > 0 && this.pumps.run()) sent = true;
       if (this.#answers > answersMax) throw new RingViolation('answers are not taken');
       const records = this.#consumer.consume(recordsMax, bytesMax, this.#handle);
       if (records === 0) return sent;
@@ -370,7 +369,7 @@ export class PeerLink implements Pollable {
   }
 
   sleep(): boolean {
-    const waits = this.#spilled.length > 0;
+    const waits = this.hasWaiting;
     Atomics.store(this.#words, this.#mySleep, waits ? asleepWantingSpace : asleep);
     // What arrived between the last look and the announcement has rung no bell.
     if (this.#consumer.hasRecords || (waits && this.#hasSpace())) {
@@ -430,13 +429,8 @@ export class PeerLink implements Pollable {
     if (connection === undefined) throw new RingViolation('control record for no connection');
     if (mine && this.#generations[slot] !== generation)
       throw new RingViolation('control record for another connection');
-    if (type === RECORD_RDMA_WRITE && length > RDMA_WRITE_SIZE) {
-      const { bytes } = region;
-      connection.rdmaWrite(
-        bytes.subarray(offset + 16, offset + 32),
-        words[i + 3],
-        bytes.subarray(offset + RDMA_WRITE_SIZE, offset + length),
-      );
+    if (type >= RECORD_RDMA_WRITE) {
+      if (!connection.handleRdma(type, region, offset, length)) throw new RingViolation('malformed RDMA record');
     } else if (type === RECORD_CLOSE) {
       connection.closedByPeer();
     } else if (type === RECORD_ACCEPT && mine) {
@@ -479,6 +473,7 @@ export class PeerLink implements Pollable {
       for (const connection of table.splice(0)) connection?.linkLost(unconsumed.get(connection) ?? 0, violated);
     }
     this.#spilled = [];
+    this.pumps.clear();
     this.#connections = 0;
     this.#options.owner.ended(this, cause);
   }

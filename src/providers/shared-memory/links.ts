@@ -3,7 +3,9 @@
  */
 
 import { AsyncResource } from 'node:async_hooks';
+import { DenseSet } from '../../collections/dense-set.js';
 import type { Reason } from '../../diagnostics/reasons.js';
+import type { PeerStatus } from '../../diagnostics/status.js';
 import { type Platform, PlatformError } from '../../platform/index.js';
 import { FD_ACCEPT, type SOCKADDR, WSAENOBUFS, WSAETIMEDOUT, type WSPUPCALLTABLEEX } from '../../spi/index.js';
 import { matchAddress, matchListener } from './addresses.js';
@@ -11,11 +13,13 @@ import { ARENA_SIZE } from './arena.js';
 import { Connection } from './connection.js';
 import { type EstablishedLink, LinkEndpoint } from './endpoint.js';
 import { type LinkOwner, PeerLink } from './link.js';
+import { LinkMemory } from './link-memory.js';
+import { ownProbe, type Probe } from './peer-memory.js';
 import { Poller } from './poller.js';
 import { REFUSED_NO_LISTENER } from './records.js';
 import { Rendezvous, type RendezvousEntry } from './rendezvous.js';
 import type { Scheduler } from './scheduler.js';
-import type { Connector, SharedMemorySocket } from './socket.js';
+import { type Connector, ConnectPatience, type SharedMemorySocket } from './socket.js';
 
 export interface LinksOptions {
   platform: Platform;
@@ -47,13 +51,6 @@ const connectTicksMax = 200;
 /** Microseconds for which the processes of a port are remembered; a remembered one that refuses is looked up again. */
 const entriesAge = 50_000;
 
-/** Of one connect: ticks that are left of its budget, and those since the peer, at `decided`, last decided on a connect. */
-interface Patience {
-  left: number;
-  lasted: number;
-  decided: number;
-}
-
 interface PortEntries {
   readonly entries: readonly RendezvousEntry[];
   readonly until: number;
@@ -64,12 +61,13 @@ export class Links implements LinkOwner, Connector {
   readonly #rendezvous: Rendezvous;
   readonly #endpoint: LinkEndpoint;
   readonly #poller: Poller;
+  readonly #probe: Probe | null;
   /** Links by the peer's token. */
   readonly #links = new Map<string, PeerLink>();
   readonly #all = new Set<PeerLink>();
   readonly #listeners = new Map<number, SharedMemorySocket[]>();
   readonly #ports = new Map<number, PortEntries>();
-  readonly #connecting = new Map<SharedMemorySocket, Patience>();
+  readonly #connecting = new DenseSet<ConnectPatience>();
   /** When each peer, by token, was last asked for a connection, counted in connects. */
   readonly #turns = new Map<string, number>();
   #turn = 0;
@@ -86,7 +84,9 @@ export class Links implements LinkOwner, Connector {
       scheduler: options.scheduler,
       yieldProcessor: platform.schedYield,
     });
+    this.#probe = ownProbe(platform, environment);
     this.#endpoint = new LinkEndpoint({
+      probe: this.#probe,
       platform,
       rendezvous: this.#rendezvous,
       arenaSize: ARENA_SIZE,
@@ -112,6 +112,16 @@ export class Links implements LinkOwner, Connector {
   /** Process id of the link's other end, as the kernel says. */
   peerProcess(link: PeerLink): number | null {
     return this.#established.get(link)?.peer.pid ?? null;
+  }
+
+  /** Each peer process, and whether RDMA memory of it is read directly; `tried` makes an attempt where there was none. */
+  *peers(tried = false): Generator<PeerStatus> {
+    for (const link of this.#all) {
+      const { memory } = link;
+      const pid = this.peerProcess(link);
+      if (memory === null || pid === null) continue;
+      yield { pid, connections: link.connectionCount, memory: tried ? memory.try() : memory.access };
+    }
   }
 
   // ---- listening
@@ -172,14 +182,15 @@ export class Links implements LinkOwner, Connector {
     if (candidates.length === 0) return this.#fail(socket, WSAETIMEDOUT, 'no-listener');
     socket.connecting = true;
     socket.connector = this;
-    this.#connecting.set(socket, { left: budgetTicks, lasted: 0, decided: 0 });
+    socket.patience = new ConnectPatience(socket, budgetTicks);
+    this.#connecting.add(socket.patience);
     this.#armDeadline();
     this.#tryCandidate(socket, candidates[0]);
     return 0;
   }
 
   connectEnded(socket: SharedMemorySocket): void {
-    this.#connecting.delete(socket);
+    if (socket.patience !== null) this.#connecting.delete(socket.patience);
   }
 
   tryElsewhere(socket: SharedMemorySocket): boolean {
@@ -270,7 +281,8 @@ export class Links implements LinkOwner, Connector {
   #checkDeadlines(): void {
     this.#cancelDeadline = null;
     const now = this.#options.now();
-    for (const [socket, patience] of this.#connecting) {
+    for (const patience of this.#connecting) {
+      const { socket } = patience;
       const decided = socket.connection?.link.decided ?? 0;
       patience.lasted = decided === patience.decided ? patience.lasted + 1 : 0;
       patience.decided = decided;
@@ -303,13 +315,22 @@ export class Links implements LinkOwner, Connector {
   #adopt(established: EstablishedLink): PeerLink {
     const known = this.#adopted.get(established);
     if (known !== undefined) return known;
-    const { socket, descriptor, peerToken } = established;
+    const { arena, side, socket, descriptor, peer, peerProbe, peerToken } = established;
+    const { platform } = this.#options;
     const link = new PeerLink({
-      arena: established.arena,
-      side: established.side,
+      arena,
+      side,
+      memory: new LinkMemory({
+        arena,
+        side,
+        platform,
+        pid: peer.pid,
+        probe: peerProbe,
+        allowed: this.#probe !== null,
+      }),
       poller: this.#poller,
       owner: this,
-      ringDoorbell: () => this.#options.platform.ringDoorbell(descriptor),
+      ringDoorbell: () => platform.ringDoorbell(descriptor),
     });
     if (!this.#links.has(peerToken)) this.#links.set(peerToken, link);
     this.#all.add(link);
@@ -332,6 +353,7 @@ export class Links implements LinkOwner, Connector {
   ended(link: PeerLink, cause: string): void {
     if (cause !== 'peer-gone' && cause !== 'closed') this.#options.count('link-violation');
     this.#all.delete(link);
+    link.memory?.close();
     for (const [token, known] of this.#links) {
       if (known !== link) continue;
       this.#links.delete(token);

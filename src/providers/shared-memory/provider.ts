@@ -1,5 +1,6 @@
 /** The SAN service provider between event loops of one host, as it stands in the catalog, and its 17 functions. */
 
+import { DenseSet } from '../../collections/dense-set.js';
 import type { Reason } from '../../diagnostics/reasons.js';
 import { loadPlatform, type Platform, PlatformError } from '../../platform/index.js';
 import {
@@ -44,7 +45,7 @@ import {
 import { type Acceptor, accept } from './accept.js';
 import { hostAddresses, isAddress, matchAddress } from './addresses.js';
 import { isTcpip, protocolInfo } from './catalog.js';
-import { extensionFunction } from './extensions.js';
+import { type ExtensionHost, extensionFunction } from './extensions.js';
 import { MESSAGE_SIZE_MAX } from './limits.js';
 import { Links } from './links.js';
 import { Listener } from './listener.js';
@@ -73,7 +74,7 @@ export class SharedMemoryProvider implements SanServiceProvider {
   readonly #options: SharedMemoryOptions;
   #starts = 0;
   #links: Links | null = null;
-  readonly #sockets = new Set<SharedMemorySocket>();
+  readonly #sockets = new DenseSet<SharedMemorySocket>();
   #acceptor!: Acceptor;
 
   constructor(options: SharedMemoryOptions) {
@@ -203,11 +204,17 @@ export class SharedMemoryProvider implements SanServiceProvider {
       return SOCKET_ERROR;
     }
     if (--this.#starts > 0) return 0;
-    for (const socket of [...this.#sockets]) this.#close(socket, true);
+    for (const socket of this.#sockets) this.#close(socket, true);
     this.#links?.close();
     this.#links = null;
     return 0;
   }
+
+  readonly #host: ExtensionHost = {
+    check: (s, lpErrno) => this.#check(s, lpErrno),
+    peerProcess: (link) => this.#links?.peerProcess(link) ?? null,
+    sockets: () => this.#sockets,
+  };
 
   readonly #table: WSPPROC_TABLE = {
     WSPAccept: (s, addr, addrlen, condition, callbackData, lpErrno) => {
@@ -261,13 +268,9 @@ export class SharedMemoryProvider implements SanServiceProvider {
     WSPIoctl: (s, code, input, _inputSize, output, outputSize, returned, _overlapped, _routine, _thread, lpErrno) => {
       // The socket may be invalid when an extension is asked for (WSD-INI-17).
       if (code === SIO_GET_EXTENSION_FUNCTION_POINTER) {
-        const found = extensionFunction(
-          String(input),
-          (socket, errno) => this.#check(socket, errno),
-          (link) => this.#links?.peerProcess(link) ?? null,
-        );
-        if (found === null || found === 'unsupported') {
-          lpErrno.value = found === null ? WSAEINVAL : WSAEOPNOTSUPP;
+        const found = extensionFunction(String(input), this.#host);
+        if (found === null) {
+          lpErrno.value = WSAEINVAL;
           return SOCKET_ERROR;
         }
         output.value = found;

@@ -6,7 +6,9 @@
  *     accept    2, id, generation
  *     refuse    3, id, generation, cause
  *     close     4, id, generation
- *     rdma      5, id, generation, offset, descriptor[4], and the bytes to write
+ *     write     5, id, generation, offset, descriptor[4], and the bytes to write
+ *     read      6, id, generation, offset, descriptor[4], length, bytes that will be asked for after these
+ *     data      7, id, generation, and bytes that were asked for by reads, in their order
  *
  * An id is a slot of the side that initiated, plus 65536 if that is side 1. The generation tells one use of a slot from
  * the next.
@@ -20,6 +22,8 @@ export const RECORD_ACCEPT = 2;
 export const RECORD_REFUSE = 3;
 export const RECORD_CLOSE = 4;
 export const RECORD_RDMA_WRITE = 5;
+export const RECORD_RDMA_READ = 6;
+export const RECORD_RDMA_DATA = 7;
 
 /** Bytes of the records. */
 export const CONNECT_SIZE = 52;
@@ -28,6 +32,9 @@ export const REFUSE_SIZE = 16;
 export const CLOSE_SIZE = 12;
 /** Without the bytes to write. */
 export const RDMA_WRITE_SIZE = 32;
+export const RDMA_READ_SIZE = 40;
+/** Without the bytes that were read. */
+export const RDMA_DATA_SIZE = 12;
 
 /** The peer's switch said no (CF_REJECT, or its backlog was full): final for the connector (WSD-ACC-24, WSD-LSN-10). */
 export const REFUSED_BY_SWITCH = 1;
@@ -121,7 +128,8 @@ function formatAddress(family: number, bytes: Buffer): string {
 }
 
 const scratch = Buffer.alloc(16);
-let lastKey = '';
+/** The words of the address that was read last, and its text: most are the same again. */
+const last = new Int32Array(5);
 let lastText = '';
 
 /** Null if the family or the port is none. Reads each word once. */
@@ -133,14 +141,17 @@ function readAddress(words: Int32Array, i: number): SOCKADDR | null {
   const b = words[i + 2];
   const c = words[i + 3];
   const d = words[i + 4];
-  const key = `${family},${a},${b},${c},${d}`;
-  if (key !== lastKey) {
+  if (last[0] !== family || last[1] !== a || last[2] !== b || last[3] !== c || last[4] !== d) {
     scratch.writeInt32LE(a, 0);
     scratch.writeInt32LE(b, 4);
     scratch.writeInt32LE(c, 8);
     scratch.writeInt32LE(d, 12);
-    lastKey = key;
     lastText = formatAddress(family, scratch);
+    last[0] = family;
+    last[1] = a;
+    last[2] = b;
+    last[3] = c;
+    last[4] = d;
   }
   return { sa_family: family, address: lastText, port: head & 0xffff };
 }

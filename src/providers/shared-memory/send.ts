@@ -46,7 +46,7 @@ export function send(
   }
   const length = socket.sendLength === 0 ? buffer.len : socket.sendLength;
   socket.sendLength = 0;
-  if (!connection.link.commit(length, connection.id, overlapped)) {
+  if (!connection.commit(length, overlapped)) {
     overlapped.Internal = WSS_OPERATION_IN_PROGRESS;
     lpErrno.value = WSA_IO_PENDING;
     return SOCKET_ERROR;
@@ -70,7 +70,7 @@ function copyToWire(
   }
   if (length > MESSAGE_SIZE_MAX) return WSAEMSGSIZE;
   const wire: WSABUF = { len: 0, buf: buffers[0].buf, offset: 0 };
-  connection.link.begin(length, wire);
+  connection.begin(length, wire);
   let at = wire.offset;
   for (let i = 0; i < count; i++) {
     const { buf, offset, len } = buffers[i];

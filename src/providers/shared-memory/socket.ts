@@ -1,5 +1,6 @@
 /** The record of a SAN socket: what the provider's own descriptor stands for (WSD-SOC-7 to WSD-SOC-9). */
 
+import type { Member } from '../../collections/dense-set.js';
 import {
   type EventObject,
   FD_ACCEPT,
@@ -20,7 +21,8 @@ import {
 } from '../../spi/index.js';
 import type { Connection, ConnectionOwner } from './connection.js';
 import type { Listener } from './listener.js';
-import { RdmaRegistrations, Registrations } from './memory.js';
+import { type Exposer, RdmaRegistrations, Registrations } from './memory.js';
+import { RegistrationCache } from './registration-cache.js';
 
 /** Looks after connects under way. */
 export interface Connector {
@@ -29,7 +31,19 @@ export interface Connector {
   tryElsewhere(socket: SharedMemorySocket): boolean;
 }
 
-export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
+/** A connect under way: ticks that are left of its budget, and those since the peer, at `decided`, last decided on a connect. */
+export class ConnectPatience implements Member {
+  place = -1;
+  lasted = 0;
+  decided = 0;
+  constructor(
+    readonly socket: SharedMemorySocket,
+    public left: number,
+  ) {}
+}
+
+export class SharedMemorySocket implements ProviderSocket, ConnectionOwner, Member {
+  place = -1;
   /** Whose socket it is: no other provider of the process takes it. */
   readonly provider: object;
   readonly #upcalls: WSPUPCALLTABLEEX;
@@ -41,11 +55,14 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
   connection: Connection | null = null;
   /** A connect has been started and has not ended. */
   connecting = false;
+  /** Of the connect that was started last. */
+  patience: ConnectPatience | null = null;
   closed = false;
   /** Reason code of the last failure. */
   reason: string | null = null;
   #registrations: Registrations | null = null;
   #rdma: RdmaRegistrations | null = null;
+  #cache: RegistrationCache | null = null;
   /** Outgoing buffer from WSPGetSendBuffer that awaits its WSPSend. */
   sendBuffer: WSABUF | null = null;
   /** Bytes of it. */
@@ -69,19 +86,47 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner {
   }
 
   get registrations(): Registrations {
-    this.#registrations ??= new Registrations();
+    this.#registrations ??= new Registrations(this.cache);
     return this.#registrations;
   }
 
+  /** To be asked for once there is a connection. */
   get rdma(): RdmaRegistrations {
-    this.#rdma ??= new RdmaRegistrations();
+    this.#rdma ??= new RdmaRegistrations(this.cache, this.#exposer());
     return this.#rdma;
+  }
+
+  get cache(): RegistrationCache {
+    this.#cache ??= new RegistrationCache((buffer) => this.connection?.link.memory?.addressOf(buffer) ?? null);
+    return this.#cache;
+  }
+
+  #exposer(): Exposer | null {
+    const { connection } = this;
+    const memory = connection?.link.memory;
+    if (connection === null || !memory) return null;
+    return {
+      expose: (address, length, flags, key0, key1) => memory.expose(connection.id, address, length, flags, key0, key1),
+      hide: (reference) => memory.hide(reference),
+      hideSurely: (reference) => memory.hideSurely(reference),
+    };
+  }
+
+  /** Memory is about to go away: 0 or a Winsock error (WSD-CCH-10). */
+  invalidate(buffer: ArrayBufferLike): number {
+    return this.#cache?.invalidate(buffer) ?? WSAEINVAL;
+  }
+
+  connectionEnding(): void {
+    this.#rdma?.hideAll();
+    this.#cache?.clear();
   }
 
   /** Forgets all memory of the socket. */
   forgetMemory(): void {
     this.#registrations?.clear();
     this.#rdma?.clear();
+    this.#cache?.clear();
   }
 
   get spi(): 'ProviderSocket' {

@@ -20,7 +20,7 @@ const everyCall = Object.fromEntries(faultyCalls.map((call) => [call, 1]));
 
 /** `settings`: further knobs of both NICs, for tests of this provider alone. */
 export function openSimulated(
-  { connectBudget, jitter = false, deferredSends = false, flowControl = false }: RigOptions,
+  { connectBudget, jitter = false, deferredSends = false, flowControl = false, registrationCache = false }: RigOptions,
   settings: Partial<SimulatedOptions> = {},
 ): Rig {
   const world = new World(1);
@@ -30,6 +30,7 @@ export function openSimulated(
       addresses: [address, ...others].map((one) => `${one}/24`),
       connectBudget,
       flowControl,
+      registrationCache,
       immediateSends: !deferredSends,
       ...(jitter ? { latency: 5, spread: 400 } : {}),
       ...(flowControl ? { spread: 0 } : {}),
@@ -72,7 +73,7 @@ const subject: Subject = {
     flowControl: true,
     rdmaWrite: true,
     rdmaRead: true,
-    registrationCache: false,
+    registrationCache: true,
     duplication: false,
     loopback: true,
     hosts: true,

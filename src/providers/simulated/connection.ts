@@ -211,8 +211,12 @@ export class Connection implements Requester {
   }
 
   #transmit(arrive: (peer: Connection) => void, extra = 0): void {
-    if (this.#reads > 0) this.#fenced.push(() => this.#toPeer(arrive, extra));
-    else this.#toPeer(arrive, extra);
+    this.#afterReads(() => this.#toPeer(arrive, extra));
+  }
+
+  #afterReads(send: () => void): void {
+    if (this.#reads > 0) this.#fenced.push(send);
+    else send();
   }
 
   #toPeer(arrive: (peer: Connection) => void, extra = 0): void {
@@ -271,8 +275,10 @@ export class Connection implements Requester {
   rdmaRead(buffers: readonly WSABUF[], descriptor: RdmaDescriptor, offset: number, overlapped: WSAOVERLAPPED): void {
     const operation = operationOf(buffers, overlapped);
     this.#start(operation);
-    this.#transmit((peer) => peer.#rdmaReadBegins(descriptor, offset, operation));
-    this.#reads++;
+    this.#afterReads(() => {
+      this.#reads++;
+      this.#toPeer((peer) => peer.#rdmaReadBegins(descriptor, offset, operation));
+    });
   }
 
   #rdmaReadBegins(descriptor: RdmaDescriptor, offset: number, operation: Operation): void {
@@ -298,8 +304,7 @@ export class Connection implements Requester {
       scatter(bytes, operation.buffers);
       this.#finish(operation);
     }
-    if (this.#reads > 0) return;
-    for (const send of this.#fenced.splice(0)) send();
+    while (this.#reads === 0 && this.#fenced.length > 0) this.#fenced.shift()!();
   }
 
   /** True if a range is posted, or part of an operation whose end has not been told (WSD-MEM-17). */
@@ -382,8 +387,8 @@ export class Connection implements Requester {
     if (this.#closeSent) return;
     this.#closeSent = true;
     // Nothing is fenced any more: what was read has nowhere to go.
-    this.#reads = 0;
     for (const send of this.#fenced.splice(0)) send();
+    this.#reads = 0;
     this.#toPeer((peer) => peer.#closedByPeer());
   }
 

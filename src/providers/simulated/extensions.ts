@@ -22,6 +22,7 @@ import {
   WSPDeregisterMemoryGuid,
   type WSPDeregisterRdmaMemory,
   WSPDeregisterRdmaMemoryGuid,
+  type WSPMemoryRegistrationCacheCallback,
   WSPMemoryRegistrationCacheCallbackGuid,
   type WSPRdmaRead,
   WSPRdmaReadGuid,
@@ -47,6 +48,8 @@ export interface ExtensionHost {
   readonly rdmaRead: boolean;
   readonly providerMemory: boolean;
   readonly diagnostics: boolean;
+  readonly registrationCache: boolean;
+  sockets(): Iterable<SimulatedSocket>;
   check(s: ProviderSocket | InvalidSocket, lpErrno: Out<number>): SimulatedSocket | null;
 }
 
@@ -70,7 +73,7 @@ export function extensionFunction(guid: string, host: ExtensionHost): unknown {
     case ProviderDiagnosticsGuid:
       return host.diagnostics ? diagnostics : 'unsupported';
     case WSPMemoryRegistrationCacheCallbackGuid:
-      return 'unsupported';
+      return host.registrationCache ? cacheCallback(host) : 'unsupported';
     default:
       return null;
   }
@@ -165,6 +168,17 @@ function rdmaTransfer(host: ExtensionHost, call: 'WSPRdmaRead' | 'WSPRdmaWrite')
       else socket.connection!.rdmaRead(list, target, offset, overlapped);
       error = WSA_IO_PENDING;
     }
+    lpErrno.value = error;
+    return SOCKET_ERROR;
+  };
+}
+
+/** Memory of any socket may be meant: the callback knows none (WSD-CCH-9, WSD-CCH-10). */
+function cacheCallback(host: ExtensionHost): WSPMemoryRegistrationCacheCallback {
+  return (region, size, lpErrno) => {
+    const errors = [...host.sockets()].map((socket) => socket.invalidate(region, size));
+    const error = [WSAEFAULT, 0].find((one) => errors.includes(one)) ?? WSAEINVAL;
+    if (error === 0) return 0;
     lpErrno.value = error;
     return SOCKET_ERROR;
   };

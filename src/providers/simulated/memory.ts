@@ -11,6 +11,7 @@ import {
   WSAEFAULT,
   WSAEINVAL,
 } from '../../spi/index.js';
+import type { NicMemory, RegistrationCache } from './registration-cache.js';
 import type { Process } from './world.js';
 
 /** Memory that the provider has allocated: for receiving registered for every socket of the process, for sending private. */
@@ -35,6 +36,7 @@ class Registration implements MemoryHandle {
     readonly offset: number,
     readonly length: number,
     readonly flags: number,
+    readonly nic: NicMemory,
   ) {}
   get spi(): 'MemoryHandle' {
     return 'MemoryHandle';
@@ -53,10 +55,12 @@ export type InUse = (region: MemoryRegion, offset: number, length: number) => bo
 /** The local registrations of one socket (WSD-MEM-4). */
 export class Registrations {
   readonly #process: Process;
+  readonly #cache: RegistrationCache;
   readonly #all = new Set<Registration>();
 
-  constructor(process: Process) {
+  constructor(process: Process, cache: RegistrationCache) {
     this.#process = process;
+    this.#cache = cache;
   }
 
   get size(): number {
@@ -73,7 +77,8 @@ export class Registrations {
         return r;
       }
     }
-    const registration = new Registration(region, offset, length, flags);
+    const nic = this.#cache.take(region, offset, length, flags);
+    const registration = new Registration(region, offset, length, flags, nic);
     this.#all.add(registration);
     return registration;
   }
@@ -84,6 +89,7 @@ export class Registrations {
     if (handle.uses === 1) {
       if (inUse(handle.region, handle.offset, handle.length)) return WSAEINVAL;
       this.#all.delete(handle);
+      this.#cache.give(handle.nic);
     }
     handle.uses--;
     return 0;
@@ -125,6 +131,7 @@ export interface RdmaTarget {
   readonly offset: number;
   readonly length: number;
   readonly flags: number;
+  readonly nic: NicMemory;
   /** Operations of the peer that are moving bytes now. */
   transfers: number;
 }
@@ -132,23 +139,26 @@ export interface RdmaTarget {
 /** RDMA memory of one socket: reachable for its peer alone, while it is registered (WSD-MEM-6, WSD-MEM-9, WSD-MEM-10). */
 export class RdmaRegistrations {
   readonly #random: () => number;
+  readonly #cache: RegistrationCache;
   readonly #byKey = new Map<string, RdmaTarget>();
 
-  constructor(random: () => number) {
+  constructor(random: () => number, cache: RegistrationCache) {
     this.#random = random;
+    this.#cache = cache;
   }
 
   get size(): number {
     return this.#byKey.size;
   }
 
-  /** Writes the descriptor: 0 or a Winsock error (WSD-MEM-25). */
+  /** Writes the descriptor: 0 or a Winsock error (WSD-MEM-25). It is a new one each time (WSD-CCH-13). */
   register(region: MemoryRegion, offset: number, length: number, flags: number, descriptor: Uint8Array): number {
     const error = badRange(region, offset, length, flags);
     if (error !== 0) return error;
     const words = new Uint32Array([this.#random() * 2 ** 32, this.#random() * 2 ** 32, length, 0]);
     descriptor.set(new Uint8Array(words.buffer));
-    this.#byKey.set(keyOf(descriptor), { region, offset, length, flags, transfers: 0 });
+    const nic = this.#cache.take(region, offset, length, flags);
+    this.#byKey.set(keyOf(descriptor), { region, offset, length, flags, nic, transfers: 0 });
     return 0;
   }
 
@@ -157,6 +167,7 @@ export class RdmaRegistrations {
     const target = this.#byKey.get(keyOf(descriptor));
     if (target === undefined || target.transfers > 0) return WSAEINVAL;
     this.#byKey.delete(keyOf(descriptor));
+    this.#cache.give(target.nic);
     return 0;
   }
 

@@ -100,6 +100,7 @@ export class SimulatedProvider implements SanServiceProvider {
       process,
       faults: this.faults,
       check: (s, lpErrno) => this.#check(s, lpErrno),
+      sockets: () => this.#sockets,
     };
     this.protocolInfo = catalogEntry(this.options.messageSizeMax);
   }
@@ -145,7 +146,7 @@ export class SimulatedProvider implements SanServiceProvider {
   }
 
   #newSocket(family: number, lpErrno: Out<number>): SimulatedSocket | InvalidSocket {
-    const socket = new SimulatedSocket(this.process, this.#upcalls!, family);
+    const socket = new SimulatedSocket(this.process, this.#upcalls!, family, this.options.registrationCache);
     lpErrno.value = this.faults.call('WPUCreateSocketHandle');
     if (lpErrno.value !== 0) return INVALID_SOCKET;
     const handle = this.#upcalls!.WPUCreateSocketHandle(this.protocolInfo.dwCatalogEntryId, socket, lpErrno);
@@ -226,8 +227,7 @@ export class SimulatedProvider implements SanServiceProvider {
   #forget(s: SimulatedSocket, lpErrno: Out<number>): void {
     s.closed = true;
     this.#sockets.delete(s);
-    s.registrations.clear();
-    s.rdma.clear();
+    s.forgetMemory();
     this.#upcalls!.WPUCloseSocketHandle(s.switchHandle, lpErrno);
   }
 
@@ -292,6 +292,7 @@ export class SimulatedProvider implements SanServiceProvider {
     const { listener } = s;
     s.listener = null;
     listener?.close('no-listener');
+    s.releaseCached();
     s.connection?.close();
     this.#forget(s, lpErrno);
   }

@@ -18,6 +18,8 @@ export interface SimulatedOptions extends Limits {
   readonly providerMemory: boolean;
   /** Whether WSPRdmaRead is offered. Default: true. */
   readonly rdmaRead: boolean;
+  /** Memory stays registered with the NIC after it was deregistered, until the switch says that it goes away. Default: false. */
+  readonly registrationCache: boolean;
   /** Whether our ProviderDiagnostics extension is offered. Default: true. */
   readonly diagnostics: boolean;
   /** WSPSend is done when it returns; else always WSA_IO_PENDING. Default: true. */
@@ -43,6 +45,7 @@ export const defaults: SimulatedOptions = {
   privateBuffers: 1,
   providerMemory: true,
   rdmaRead: true,
+  registrationCache: false,
   diagnostics: true,
   immediateSends: true,
   latency: 5,

@@ -2,11 +2,14 @@
 
 import {
   FD_CONNECT,
+  type MemoryRegion,
   type Out,
   OVERLAPPED_POLL,
   type ProviderSocket,
   type SOCKADDR,
   type SwitchHandle,
+  WSAEFAULT,
+  WSAEINVAL,
   WSAENOTCONN,
   type WSAOVERLAPPED,
   type WSPUPCALLTABLEEX,
@@ -15,12 +18,15 @@ import type { Connection } from './connection.js';
 import { NetworkEvents } from './events.js';
 import type { Listener } from './listener.js';
 import { RdmaRegistrations, Registrations } from './memory.js';
+import { RegistrationCache } from './registration-cache.js';
 import type { Process } from './world.js';
 
 export class SimulatedSocket implements ProviderSocket {
   readonly #upcalls: WSPUPCALLTABLEEX;
   switchHandle!: SwitchHandle;
   readonly events: NetworkEvents;
+  readonly #localCache: RegistrationCache;
+  readonly #rdmaCache: RegistrationCache;
   readonly registrations: Registrations;
   readonly rdma: RdmaRegistrations;
   local: SOCKADDR | null = null;
@@ -44,11 +50,40 @@ export class SimulatedSocket implements ProviderSocket {
     readonly process: Process,
     upcalls: WSPUPCALLTABLEEX,
     readonly family: number,
+    /** Memory stays registered with the NIC after it was deregistered. */
+    caching: boolean,
   ) {
     this.#upcalls = upcalls;
     this.events = new NetworkEvents(upcalls);
-    this.registrations = new Registrations(process);
-    this.rdma = new RdmaRegistrations(process.world.random);
+    this.#localCache = new RegistrationCache(process.world, caching);
+    this.#rdmaCache = new RegistrationCache(process.world, caching);
+    this.registrations = new Registrations(process, this.#localCache);
+    this.rdma = new RdmaRegistrations(process.world.random, this.#rdmaCache);
+  }
+
+  /** Ranges that the NIC keeps registered for nobody. */
+  get cachedRanges(): number {
+    return this.#localCache.idle + this.#rdmaCache.idle;
+  }
+
+  /** Memory is about to go away (WSD-CCH-10, WSD-CCH-15): 0 or a Winsock error. */
+  invalidate(region: MemoryRegion, size: number): number {
+    const errors = [this.#localCache, this.#rdmaCache].map((cache) => cache.invalidate(region, size));
+    return [WSAEFAULT, 0, WSAEINVAL].find((error) => errors.includes(error))!;
+  }
+
+  /** WSD-CCH-11: before the connection is closed. */
+  releaseCached(): void {
+    this.#localCache.releaseIdle();
+    this.#rdmaCache.releaseIdle();
+  }
+
+  /** The socket is closed, and nothing of its memory is known any more. */
+  forgetMemory(): void {
+    this.registrations.clear();
+    this.rdma.clear();
+    this.#localCache.clear();
+    this.#rdmaCache.clear();
   }
 
   get spi(): 'ProviderSocket' {

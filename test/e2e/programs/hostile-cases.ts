@@ -7,9 +7,13 @@ import { RING_SIZE, SLOTS } from '../../../src/providers/shared-memory/arena.js'
 import {
   ACCEPT_SIZE,
   CLOSE_SIZE,
+  RDMA_DATA_SIZE,
+  RDMA_READ_SIZE,
   RDMA_WRITE_SIZE,
   RECORD_ACCEPT,
   RECORD_CLOSE,
+  RECORD_RDMA_DATA,
+  RECORD_RDMA_READ,
   RECORD_RDMA_WRITE,
   RECORD_REFUSE,
   REFUSE_SIZE,
@@ -34,9 +38,13 @@ const records = {
   refuse: [RECORD_REFUSE, REFUSE_SIZE],
   close: [RECORD_CLOSE, CLOSE_SIZE],
   rdma: [RECORD_RDMA_WRITE, RDMA_WRITE_SIZE + 8],
+  rdma_read: [RECORD_RDMA_READ, RDMA_READ_SIZE],
+  rdma_data: [RECORD_RDMA_DATA, RDMA_DATA_SIZE + 8],
 } as const;
 
-const controlFields = (['connect', 'accept', 'refuse', 'close', 'rdma'] as const).flatMap(fieldsOf);
+const controlFields = (['connect', 'accept', 'refuse', 'close', 'rdma', 'rdma_read', 'rdma_data'] as const).flatMap(
+  fieldsOf,
+);
 
 interface Pending {
   readonly key: string;

@@ -10,6 +10,8 @@ export type Structure =
   | 'refuse'
   | 'close'
   | 'rdma'
+  | 'rdma_read'
+  | 'rdma_data'
   | 'header'
   | 'negotiation'
   | 'descriptor'
@@ -63,6 +65,8 @@ function handshake(name: string, offset: number, length: number): Field {
 }
 
 const reserved = 'reserved: written as zero, and looked at by nobody';
+const readByRdma = 'looked at only by programs that use RDMA: test/shared-memory/rdma-hostile.test.ts';
+const readLater = 'looked at when RDMA memory of the peer is first read: test/shared-memory/peer-memory.test.ts';
 const writtenByVictim = 'its owner writes it and never reads it back';
 
 export const inventory: readonly Field[] = [
@@ -80,7 +84,19 @@ export const inventory: readonly Field[] = [
     ['descriptor 2', 6],
     ['descriptor 3', 7],
   ),
-  ...fields('descriptor', ['key 0', 0], ['key 1', 1], ['length', 2], ['zero', 3]),
+  ...fields(
+    'rdma_read',
+    ...record,
+    ['offset', 3],
+    ['descriptor 0', 4],
+    ['descriptor 1', 5],
+    ['descriptor 2', 6],
+    ['descriptor 3', 7],
+    ['length', 8],
+    ['more', 9],
+  ),
+  ...fields('rdma_data', ...record),
+  ...fields('descriptor', ['key 0', 0], ['key 1', 1], ['length', 2], ['entry', 3]),
   ...fields(
     'header',
     ['type', 0, 8],
@@ -109,6 +125,8 @@ export const inventory: readonly Field[] = [
   only(arena('peerSleep'), writtenByVictim),
   arena('myRequests'),
   arena('peerRequests'),
+  only(arena('myExposures'), readByRdma),
+  only(arena('peerExposures'), readByRdma),
   only({ structure: 'doorbell', name: 'byte', word: 0, shift: 0, bits: 8 }, 'any byte rings, whatever it says'),
   handshake('magic', 0, 4),
   handshake('type', 4, 2),
@@ -118,9 +136,9 @@ export const inventory: readonly Field[] = [
   handshake('arena size', 12, 4),
   handshake('token', 16, 12),
   only(handshake('unused', 28, 4), reserved),
-  only(handshake('probe', 32, 16), reserved),
+  only(handshake('probe', 32, 16), readLater),
   handshake('network namespace', 48, 8),
-  only(handshake('probe address', 56, 8), reserved),
+  only(handshake('probe address', 56, 8), readLater),
 ];
 
 export const keyOf = ({ structure, name }: Field): string => `${structure}.${name}`;

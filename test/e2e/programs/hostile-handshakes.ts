@@ -44,6 +44,7 @@ function greeting(type: MessageType): Buffer {
     // A name of its own for each, or they would be one peer.
     token: randomBytes(12).toString('hex'),
     networkNamespace: platform.networkNamespaceCookie(),
+    probe: null,
     refusal: type === MessageType.refuse ? 'peer-busy' : null,
   });
 }

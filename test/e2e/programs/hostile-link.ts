@@ -344,7 +344,7 @@ export class HostileLink {
     if (type === TYPE_NEGOTIATE) {
       const offer = readNegotiation(words, at, payload);
       const same = offer !== null && JSON.stringify(offer) === JSON.stringify({ ...offer, ...offered });
-      if (!same || one.agreed || words[(at + NEGOTIATION_SIZE - 4) >> 2] !== 0) this.fault('negotiation');
+      if (!same || one.agreed || offer.large === undefined) this.fault('negotiation');
       one.agreed = true;
       // The first message of a connection takes no credit.
       if (one.id >> 16 !== this.side) one.owed = 0;

@@ -15,7 +15,7 @@ import {
   requestWord,
 } from '../../../src/providers/shared-memory/records.js';
 import { Rendezvous } from '../../../src/providers/shared-memory/rendezvous.js';
-import { HEADER_SIZE, TYPE_CREDIT, TYPE_DATA, TYPE_FINISH } from '../../../src/session/header.js';
+import { HEADER_SIZE, TYPE_CREDIT, TYPE_DATA, TYPE_FINISH, TYPE_LARGE } from '../../../src/session/header.js';
 import { realTime } from '../../support/real-time.js';
 import { type HostileConnection, HostileLink } from './hostile-link.js';
 import { opened } from './hostile-specials.js';
@@ -51,6 +51,9 @@ const sequences: Readonly<Record<'connection' | 'link' | 'nothing', Readonly<Rec
     },
     'credit messages without end': (link, one) => {
       for (let k = 0; k < 1000; k++) link.message(one, TYPE_CREDIT, 0);
+    },
+    'a large send by one who has not offered to take any': (link, one) => {
+      link.message(one, TYPE_LARGE, 64);
     },
     'a number left out': (link, one) => {
       one.sequence++;
