@@ -6,7 +6,7 @@
 import type { Reason } from '../src/diagnostics/reasons.js';
 import { SimulatedProvider } from '../src/providers/simulated/provider.js';
 import type { SimulatedOptions } from '../src/providers/simulated/settings.js';
-import { type Process, World } from '../src/providers/simulated/world.js';
+import { type Process, ProcessKilled, World } from '../src/providers/simulated/world.js';
 import type { TcpipSocket } from '../src/providers/tcpip/index.js';
 import { AF_INET, AF_INET6, CF_ACCEPT, type SanServiceProvider, type SOCKADDR } from '../src/spi/index.js';
 import { type SanConnection, Switch, type SwitchSocket } from '../src/switch/index.js';
@@ -84,7 +84,10 @@ export class Host {
     this.switch = new Switch({
       tcpip: this.tcpip,
       providers: () => (typeof catalog === 'string' ? catalog : catalog.map(wrap)),
-      startReason: () => 'no-provider',
+      startReason: (_provider, { cause }) => {
+        if (cause instanceof ProcessKilled) throw cause;
+        return 'no-provider';
+      },
       scheduler: this.process.scheduler,
       now: () => world.now() / 1000,
       portReservation: () => ({

@@ -31,6 +31,7 @@ function drawOptions(world: World): Partial<SimulatedOptions> {
     rdmaThreshold: thresholds[world.pick(thresholds.length)]!,
     rdmaSizeMax: rdmaSizes[world.pick(rdmaSizes.length)]!,
     connectBudget: budgets[world.pick(budgets.length)]!,
+    registrationCache: world.chance(0.5),
   };
 }
 

@@ -369,6 +369,11 @@ export class SimulatedTcpip implements TcpipProvider {
   addressListVersion(): number {
     return this.#version;
   }
+
+  /** Changes show when they are looked for. */
+  watchAddressList(): null {
+    return null;
+  }
 }
 
 function finish(s: TcpipSocket, lpErrno: Out<number>): number {

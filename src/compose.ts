@@ -1,18 +1,19 @@
 /** The one place that knows which providers there are: puts the switch of this event loop together. */
 
 import { createSocket } from 'node:dgram';
-import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { isIPv6 } from 'node:net';
+import { catalog } from './catalog/index.js';
+import { complain } from './diagnostics/complain.js';
 import { count } from './diagnostics/counters.js';
 import type { Reason } from './diagnostics/reasons.js';
 import { Recorder } from './diagnostics/recorder.js';
 import { addStatusSource, type PeerStatus, status } from './diagnostics/status.js';
-import { loadPlatform } from './platform/index.js';
+import { loadPlatform, type Platform, PlatformError } from './platform/index.js';
 import type { Links } from './providers/shared-memory/links.js';
 import { SharedMemoryProvider } from './providers/shared-memory/provider.js';
 import { createTcpipProvider, type TcpipProvider, type TcpipServiceProvider } from './providers/tcpip/index.js';
-import type { SOCKADDR } from './spi/index.js';
+import type { SanServiceProvider, SOCKADDR } from './spi/index.js';
 import { type Exclusion, type PortReservation, type Scheduler, Switch } from './switch/index.js';
 
 /** Milliseconds; below the 250 ms after which Node.js tries the next address family. */
@@ -75,18 +76,27 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     scheduler,
   });
   links = () => sharedMemory.links;
+  const recorded = recorder === null ? (provider: SanServiceProvider) => provider : recordedBy(recorder);
+  const installed = catalog();
+  installed.builtIn = [sharedMemory];
+  installed.inUse = () => made.providers();
   const made = new Switch({
     tcpip: getTcpip(),
     // The net face is not even installed then; the Winsock face works, by TCP/IP alone.
     providers: () =>
-      environment.SOCKETS_DIRECT === 'off'
-        ? 'off-by-environment'
-        : [recorder === null ? sharedMemory : recorder.wrap(sharedMemory)],
-    startReason: () => (sharedMemory.startFailure ?? 'no-provider') as Reason,
+      environment.SOCKETS_DIRECT === 'off' ? 'off-by-environment' : installed.providers().map(recorded),
+    sanProviders: () => installed.sanProviders(),
+    watchProviders: (changed) => installed.watch(changed),
+    startReason: ({ name, protocolInfo }, failure) => {
+      if (protocolInfo === sharedMemory.protocolInfo) return (sharedMemory.startFailure ?? 'no-provider') as Reason;
+      complain(`the provider ${name} is left out: ${failure.message}`);
+      return failure.reason;
+    },
     scheduler,
     now: () => performance.now(),
     portReservation,
-    isForeign: (address) => isForeign(getTcpip(), address),
+    // Others may serve any address, and have to be asked.
+    isForeign: (address) => !installed.hasOthers && isForeign(getTcpip(), address),
     required,
     policy: policyOf(environment),
     ...largeThresholdOf(environment),
@@ -98,6 +108,7 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
     connections: () => made.connections(),
     unavailable: () => made.startReason,
     peers: () => links()?.peers() ?? [],
+    unwatched: () => getTcpip().unwatched,
     polling: () => {
       const polling = sharedMemory.links?.polling;
       return polling === undefined ? null : { fruitless: polling.fruitless / 1000, time: polling.time / 1000 };
@@ -177,13 +188,14 @@ function policyOf(environment: Readonly<Record<string, string | undefined>>): Ex
   }
 }
 
-/** On standard error, without making a stream of it that the program might not have made. */
-function complain(message: string): void {
-  try {
-    writeSync(2, `sockets-direct: ${message}\n`);
-  } catch {
-    // Closed, or full: there is nowhere else to say it.
-  }
+/** A provider is wrapped once, so that it stays the same one. */
+function recordedBy(recorder: Recorder): (provider: SanServiceProvider) => SanServiceProvider {
+  const wrapped = new WeakMap<SanServiceProvider, SanServiceProvider>();
+  return (provider) => {
+    const found = wrapped.get(provider) ?? recorder.wrap(provider);
+    wrapped.set(provider, found);
+    return found;
+  };
 }
 
 const scheduler: Scheduler = {
@@ -207,7 +219,14 @@ const lockAddress = '127.83.68.1';
  * descriptor is given to node:dgram, which closes it with the event loop, also when a worker is terminated.
  */
 function portReservation(): PortReservation {
-  const platform = loadPlatform();
+  let platform: Platform;
+  try {
+    platform = loadPlatform();
+  } catch (error) {
+    if (!(error instanceof PlatformError)) throw error;
+    // A provider of somebody else may work where the one of this package does not. Its ports are not held against others.
+    return { reserve: () => ({ release: () => {} }), random: Math.random };
+  }
   return {
     reserve: (port) => {
       const descriptor = platform.reservePort(lockAddress, port);

@@ -12,6 +12,7 @@ activate(isBranded);
 
 // What is not replaced below is Node's own.
 export * from 'node:net';
+export { installProvider, removeProvider } from './catalog/index.js';
 export type {
   AcceptMessage,
   CloseCause,
@@ -27,6 +28,7 @@ export {
   type ConnectionStatus,
   type ListenerStatus,
   type PollingStatus,
+  type ProviderStatus,
   type Status,
   status,
 } from './diagnostics/status.js';

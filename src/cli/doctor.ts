@@ -4,7 +4,8 @@ import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { advice } from '../diagnostics/advice.js';
 import { type PeerMemoryReason, peerMemoryReasons } from '../diagnostics/peer-memory.js';
-import { reasons } from '../diagnostics/reasons.js';
+import { type Reason, reasons } from '../diagnostics/reasons.js';
+import type { ProviderStatus } from '../diagnostics/status.js';
 import { type Check, hostChecks } from './checks.js';
 import { measure } from './self-test.js';
 
@@ -42,6 +43,7 @@ async function examine(): Promise<Report> {
     accelerated = measured.provider === 'shared-memory';
     if (accelerated) sharedMemory = measured.roundTrip;
     tcpip = (await measure({ ...process.env, SOCKETS_DIRECT: 'off' })).roundTrip;
+    checks.push(...measured.providers.map(providerCheck), ...addressCheck(measured.unwatched));
     checks.push(selfTest(measured.reason, sharedMemory, tcpip));
     if (measured.peerMemory !== null) checks.push(peerMemory(measured.peerMemory));
   } catch (error) {
@@ -60,7 +62,23 @@ function peerMemory(reason: PeerMemoryReason): Check {
   return { name: 'peer memory', state: 'ok', detail: `${how}${peerMemoryReasons[reason]} [${reason}]` };
 }
 
-function selfTest(reason: keyof typeof reasons | null, sharedMemory: number | null, tcpip: number): Check {
+/** Nothing depends on a provider of somebody else, so one that is left out is a warning. */
+function providerCheck({ name, state, reason, detail, addresses }: ProviderStatus): Check {
+  const check = `provider ${name}`;
+  if (state === 'started')
+    return { name: check, state: 'ok', detail: `serves ${addresses.join(', ') || 'no address'}` };
+  if (reason === null) return { name: check, state: 'warning', detail: state };
+  return { name: check, state: 'warning', detail: detail ?? reasons[reason], reason, advice: advice[reason] };
+}
+
+function addressCheck(unwatched: Reason | null): Check[] {
+  if (unwatched === null) return [];
+  return [
+    { name: 'addresses', state: 'warning', detail: reasons[unwatched], reason: unwatched, advice: advice[unwatched] },
+  ];
+}
+
+function selfTest(reason: Reason | null, sharedMemory: number | null, tcpip: number): Check {
   const name = 'self-test';
   const byTcpip = `${tcpip.toFixed(1)} us by TCP/IP`;
   if (sharedMemory !== null) {

@@ -2,6 +2,7 @@
 
 import net from 'node:net';
 import { tryPeerMemory } from '../compose.js';
+import { status } from '../diagnostics/status.js';
 import { connectionInfo } from '../net/index.js';
 
 /** Enough that the code is compiled and a median means something; some tens of milliseconds by TCP/IP. */
@@ -31,8 +32,10 @@ if (role === 'server') {
     } else {
       const sorted = times.slice(warmUp).sort((a, b) => a - b);
       const { provider, reason } = connectionInfo(socket);
+      const { providers, unwatched } = status();
+      const roundTrip = sorted[rounds / 2] * 1000;
       const peerMemory = tryPeerMemory()[0]?.memory ?? null;
-      console.log(JSON.stringify({ provider, reason, roundTrip: sorted[rounds / 2] * 1000, peerMemory }));
+      console.log(JSON.stringify({ provider, reason, roundTrip, providers, unwatched, peerMemory }));
       socket.destroy();
     }
   });

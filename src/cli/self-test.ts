@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { PeerMemoryReason } from '../diagnostics/peer-memory.js';
 import type { Reason } from '../diagnostics/reasons.js';
+import type { ProviderStatus } from '../diagnostics/status.js';
 import { preload } from './preload.js';
 
 /** What the connecting process tells. */
@@ -15,6 +16,9 @@ export interface Measured {
   readonly roundTrip: number;
   /** Whether the memory of the listening process can be read; null: the two have no link. */
   readonly peerMemory: PeerMemoryReason | null;
+  /** What is installed in that process. */
+  readonly providers: readonly ProviderStatus[];
+  readonly unwatched: Reason | null;
 }
 
 /** Milliseconds: a machine that is busy with something else has nothing wrong with it. */

@@ -3,7 +3,7 @@
 import Table from 'cli-table3';
 import { type PeerMemoryReason, peerMemoryReasons } from '../diagnostics/peer-memory.js';
 import { type Reason, reasons } from '../diagnostics/reasons.js';
-import type { ConnectionStatus, PeerStatus, PollingStatus, Status } from '../diagnostics/status.js';
+import type { ConnectionStatus, PeerStatus, PollingStatus, ProviderStatus, Status } from '../diagnostics/status.js';
 import type { ProcessStatus, SystemStatus } from '../status/reader.js';
 
 const noBorders = Object.fromEntries(
@@ -73,6 +73,8 @@ function pollingShare(now: PollingStatus | null, before: PollingStatus | null): 
 function details(thread: Status): string[] {
   const lines: string[] = [];
   if (thread.unavailable !== null) lines.push(`no SAN: ${reasonText(thread.unavailable)}`);
+  if (thread.providers.length > 0) lines.push(`providers: ${thread.providers.map(providerText).join(', ')}`);
+  if (thread.unwatched !== null) lines.push(`addresses: ${reasonText(thread.unwatched)}`);
   for (const { address, reason, connections } of thread.listeners) {
     const how = reason === 'accelerated' ? '' : `, by TCP/IP only: ${reasonText(reason)}`;
     lines.push(`listens at ${endpoint(address)}, ${plural(connections, 'connection')}${how}`);
@@ -86,6 +88,12 @@ function details(thread: Status): string[] {
     lines.push(`decisions: ${counters.map(([reason, count]) => `${count} ${reason}`).join(', ')}`);
   }
   return lines;
+}
+
+function providerText({ name, state, reason, detail }: ProviderStatus): string {
+  if (state === 'started') return name;
+  if (state === 'left-out') return `${name} (left out: ${detail ?? (reason === null ? '?' : reasonText(reason))})`;
+  return `${name} (${state === 'removed' ? 'removed, has connections' : 'not used yet'})`;
 }
 
 function connectionTable(connections: readonly ConnectionStatus[]): string[] {

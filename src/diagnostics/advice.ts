@@ -23,6 +23,15 @@ export const advice: Readonly<Record<Reason, string>> = {
   'rendezvous-unavailable':
     'Is the file system read-only or full? Set `SOCKETS_DIRECT_DIR` to a place that can be written.',
   'no-provider': '`doctor` says which step fails.',
+  'catalog-invalid':
+    'Standard error and `doctor` tell which line of the file that `SOCKETS_DIRECT_PROVIDERS` names cannot be read.',
+  'provider-untrusted':
+    'Give the file and its folder to the user that runs the program, or to root, and take the right to write from everybody else.',
+  'provider-invalid':
+    'Standard error and `status` tell what is wrong. The module has to export a provider whose ProviderId is the one in the catalog.',
+  'provider-failed': 'Ask whoever made the provider; standard error and `status` tell which call failed.',
+  'addresses-unwatched':
+    'Look for a seccomp profile that forbids netlink sockets. Until then a change shows at the next connect or listen, at most a second late.',
   'not-routed': 'The destination is another host, or an address that this host does not have.',
   'no-listener':
     'The usual one: start the server with Sockets Direct as well, as the same user, with the same `SOCKETS_DIRECT_DIR`, and after that the client. Servers that are not Node.js stay on TCP/IP.',

@@ -38,6 +38,21 @@ export interface ListenerStatus {
   readonly connections: number;
 }
 
+/** A service provider that is installed. */
+export interface ProviderStatus {
+  /** The module's name in the catalog if it could not be loaded. */
+  readonly name: string;
+  /** Its GUID; empty for a catalog that could not be read. */
+  readonly providerId: string;
+  /** `installed`: nothing has needed it yet; `started`; `left-out`, for a reason; `removed`: only old connections use it. */
+  readonly state: 'installed' | 'started' | 'left-out' | 'removed';
+  readonly reason: Reason | null;
+  /** What went wrong, as a sentence. */
+  readonly detail: string | null;
+  /** Addresses that it serves, as `10.1.0.1/24`. */
+  readonly addresses: readonly string[];
+}
+
 /** Looking for messages without finding any, in milliseconds since the first use. */
 export interface PollingStatus {
   readonly fruitless: number;
@@ -67,6 +82,9 @@ export interface Status {
   readonly age: number;
   /** Why no SAN could be started; null: one has, or none was needed yet. */
   readonly unavailable: Reason | null;
+  readonly providers: readonly ProviderStatus[];
+  /** Why changes of the host's addresses are only looked for, at connects and listens; null: they are told of at once, or nobody needs to know. */
+  readonly unwatched: Reason | null;
   readonly listeners: readonly ListenerStatus[];
   /** At most 1000; `connectionsTotal` counts all. */
   readonly connections: readonly ConnectionStatus[];
@@ -86,6 +104,8 @@ export interface StatusSource {
   peers?(): Iterable<PeerStatus>;
   polling?(): PollingStatus | null;
   unavailable?(): Reason | null;
+  providers?(): Iterable<ProviderStatus>;
+  unwatched?(): Reason | null;
 }
 
 const listedMax = 1000;
@@ -114,6 +134,8 @@ export function status(): Status {
     node: process.version,
     age: Math.round(performance.now()),
     unavailable: first((source) => source.unavailable?.()),
+    providers: sources.flatMap((source) => [...(source.providers?.() ?? [])]),
+    unwatched: first((source) => source.unwatched?.()),
     listeners: sources.flatMap((source) => [...(source.listeners?.() ?? [])]).slice(0, listedMax),
     connections,
     connectionsTotal,

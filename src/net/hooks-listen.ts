@@ -55,6 +55,13 @@ class Listener implements AcceptHandler {
     return this.#closed ? CF_REJECT : CF_ACCEPT;
   }
 
+  reasonChanged(reason: Reason): void {
+    if (this.#closed) return;
+    remember(this.#server, 'tcpip', reason);
+    debug('listening, now: %s', reason);
+    if (reason !== 'accelerated') publishListenFallback(this.#server, reason);
+  }
+
   accepted(connection: SanConnection): void {
     // The peer may be in this very loop, and a client is connected before its server accepts.
     root.runInAsyncScope(setImmediate, null, accept, this, connection);

@@ -3,6 +3,7 @@
  * worker threads.
  */
 
+import { type AddressListener, AddressNotifier } from './address-notifier.js';
 import { PlatformError } from './error.js';
 import { checkHost, lockSharedDirectory, networkNamespaceCookie, ownUser } from './host.js';
 import { type Libc, loadLibc } from './libc.js';
@@ -13,6 +14,7 @@ import { type ProcessMemory, processMemory } from './process-memory.js';
 import { type StreamSockets, streamSockets } from './stream-socket.js';
 import { type ListenerState, type PeerCredentials, type Received, unixSockets } from './unix-socket.js';
 
+export type { AddressListener, InterfaceAddress } from './address-notifier.js';
 export { descriptorOf } from './descriptor.js';
 export { errorCode, PlatformError } from './error.js';
 export type { ReadableWait } from './poll.js';
@@ -60,6 +62,12 @@ export interface Platform extends StreamSockets, ProcessMemory {
    * alive. Throws Error if the descriptor is not a socket, or is being waited for already.
    */
   waitReadable(descriptor: number): ReadableWait;
+  /**
+   * Tells of every address of this network namespace before it returns, and of each that comes or goes from then on, until
+   * what is returned is called. Does not keep the process alive. Throws PlatformError `addresses-unwatched` where the kernel
+   * does not tell.
+   */
+  notifyAddresses(listener: AddressListener): () => void;
   /** A number that stands for the network namespace of this process and is not used again in this boot. */
   networkNamespaceCookie(): bigint;
   /** Holds a shared lock on an open directory until it is closed. Throws PlatformError `rendezvous-unavailable`. */
@@ -97,6 +105,7 @@ export function loadPlatform(): Platform {
 function createPlatform(): Platform {
   checkHost();
   const libc = loadLibc();
+  const addresses = new AddressNotifier(libc);
   const platform: Platform = {
     ...sharedMemory(libc),
     ...unixSockets(libc),
@@ -107,6 +116,7 @@ function createPlatform(): Platform {
       libc.close(descriptor);
     },
     waitReadable: (descriptor) => waitReadable(libc, descriptor),
+    notifyAddresses: (listener) => addresses.register(listener),
     networkNamespaceCookie: () => networkNamespaceCookie(libc),
     lockSharedDirectory: (descriptor) => lockSharedDirectory(libc, descriptor),
     nameExists: (directory, name) => libc.accessAt(directory, name, 0, 0) === 0,

@@ -9,6 +9,7 @@ export interface Libc {
   accessAt: (directory: number, name: string, mode: number, flags: number) => number;
   bind: (descriptor: number, address: Pointer, length: number) => number;
   close: (descriptor: number) => number;
+  dup3: (descriptor: number, onto: number, flags: number) => number;
   connect: (descriptor: number, address: Pointer, length: number) => number;
   fallocate: (descriptor: number, mode: number, offset: number, length: number) => number;
   fcntl: (descriptor: number, command: number, argument: number) => number;
@@ -77,6 +78,7 @@ export function loadLibc(): Libc {
     accessAt: library.func('int faccessat(int, const char *, int, int)'),
     bind: library.func('int bind(int, const void *, uint32_t)'),
     close: library.func('int close(int)'),
+    dup3: library.func('int dup3(int, int, int)'),
     connect: library.func('int connect(int, const void *, uint32_t)'),
     fallocate: library.func('int fallocate(int, int, int64_t, int64_t)'),
     fcntl: library.func('int fcntl(int, int, intptr_t)'),

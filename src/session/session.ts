@@ -196,6 +196,8 @@ export class Session {
     const large = this.#outgoing.large ?? this.#makeLarge();
     const room = type !== TYPE_LARGE ? 0 : this.#finishReceived ? -1 : large.begin(buffer, payload);
     if (room < 0 || (room === 0 && !large.answered(type, buffer, payload))) return this.#violate('large transfer');
+    // A handler of the program may throw; the transfer must still go on.
+    let thrown = true;
     try {
       if (room > 0) {
         this.#receiveData(buffer, room, payload - room, 0);
@@ -205,10 +207,11 @@ export class Session {
         this.#flush();
         this.#writer.returnCredits();
       }
+      thrown = false;
     } finally {
-      // Whatever a handler of the program throws.
-      large.pump();
+      if (thrown) this.#owner.onDeliverable();
     }
+    large.pump();
   }
 
   /** What RDMA had pending has come to its end: the bytes that were read, or null for a write. */

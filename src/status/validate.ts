@@ -1,6 +1,6 @@
 /** Reads a document that another process has written: takes what is right, refuses the rest, keeps nothing else. */
 
-import type { ConnectionStatus, ListenerStatus, PeerStatus, Status } from '../diagnostics/status.js';
+import type { ConnectionStatus, ListenerStatus, PeerStatus, ProviderStatus, Status } from '../diagnostics/status.js';
 
 /** Entries of one list. */
 const entriesMax = 10_000;
@@ -36,6 +36,9 @@ function status(value: unknown): Status {
     node: text(all.node),
     age: number(all.age),
     unavailable: optional(all.unavailable, reason),
+    // Processes with an older version of this package do not tell.
+    providers: list(all.providers ?? [], provider),
+    unwatched: optional(all.unwatched ?? null, reason),
     listeners: list(all.listeners, listener),
     connections: list(all.connections, connection),
     connectionsTotal: count(all.connectionsTotal),
@@ -50,6 +53,18 @@ function status(value: unknown): Status {
         .slice(0, entriesMax)
         .map(([name, value]) => [plainText(name), count(value)]),
     ),
+  };
+}
+
+function provider(value: unknown): ProviderStatus {
+  const all = fields(value);
+  return {
+    name: text(all.name),
+    providerId: text(all.providerId),
+    state: oneOf(all.state, ['installed', 'started', 'left-out', 'removed']),
+    reason: optional(all.reason, reason),
+    detail: optional(all.detail, text),
+    addresses: list(all.addresses, text),
   };
 }
 

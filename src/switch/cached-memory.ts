@@ -56,6 +56,12 @@ export class CachedMemory {
     };
   }
 
+  /** The provider is about to be cleaned up. */
+  unwatch({ WSPMemoryRegistrationCacheCallback: callback }: ExtensionFunctions): void {
+    const i = callback === null ? -1 : this.#callbacks.indexOf(callback);
+    if (i >= 0) this.#callbacks.splice(i, 1);
+  }
+
   #note(buffer: ArrayBufferLike): void {
     const kept: Noted[] = [];
     let left = this.#noted.length;

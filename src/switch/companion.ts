@@ -57,9 +57,17 @@ export function makeCompanion(
     lpErrno.value = value;
     return null;
   }
-  const companion = { socket, handle, place: -1 };
+  const companion = { carrier, socket, handle, place: -1 };
   services.companions.add(companion);
   return companion;
+}
+
+/** Ends the listening or connecting of a companion. */
+export function closeCompanion(services: Services, companion: Companion): void {
+  const { carrier, socket } = companion;
+  services.companions.delete(companion);
+  carrier.provider.table.WSPCloseSocket(socket, carrier.errno);
+  services.released(carrier);
 }
 
 /** An option that the provider does not know stays effective at the TCP/IP socket, which is no failure (WSD-OPT-15). */

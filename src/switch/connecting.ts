@@ -13,7 +13,7 @@ import {
   WSAEWOULDBLOCK,
   WSANETWORKEVENTS,
 } from '../spi/index.js';
-import { makeCompanion, nameLength, providerReason, type SocketOption } from './companion.js';
+import { closeCompanion, makeCompanion, nameLength, providerReason, type SocketOption } from './companion.js';
 import { Connection, type NegotiationHandler } from './connection.js';
 import type { Carrier, Companion, Services } from './services.js';
 
@@ -138,11 +138,9 @@ export class ConnectAttempt implements NegotiationHandler {
 
   #closeCompanion(): void {
     this.#event.onset = null;
-    if (this.#companion === null) return;
-    const { socket } = this.#companion;
-    this.#services.companions.delete(this.#companion);
+    const companion = this.#companion;
     this.#companion = null;
-    this.#carrier.provider.table.WSPCloseSocket(socket, this.#errno);
+    if (companion !== null) closeCompanion(this.#services, companion);
   }
 
   #take(): AttemptHandler | null {

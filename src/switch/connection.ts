@@ -186,6 +186,10 @@ export class Connection
     this.#session.reset();
   }
 
+  get carrier(): Carrier {
+    return this.#carrier;
+  }
+
   get hasUnsent(): boolean {
     return this.#companionOpen && !this.#lost && this.#session.hasUnsent;
   }
@@ -374,6 +378,7 @@ export class Connection
     this.#services.connections.delete(this);
     this.#services.waitingWrites.remove(this);
     this.#closeSocket();
+    this.#services.released(this.#carrier);
     this.onClosed?.();
     this.onClosed = null;
     this.events?.onClosed?.(cause, this.#services.now() - this.established);

@@ -89,6 +89,8 @@ export interface AcceptHandler {
   accepted(connection: SanConnection): void;
   /** Instead of `accepted` after CF_ACCEPT: the request was withdrawn, or could not be accepted or negotiated. */
   lost?(caller: SOCKADDR): void;
+  /** Providers or addresses have come or gone, and the answer to whether a SAN listens is another one (`SwitchSocket.reason`). */
+  reasonChanged?(reason: Reason): void;
 }
 
 /** Who waits for a connect. Exactly one of the three is called, once. */

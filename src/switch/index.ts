@@ -2,7 +2,7 @@
 export * from './face.js';
 export { hold, release } from './liveness.js';
 export type { PortReservation } from './ports.js';
-export type { StartFailure } from './provider-table.js';
+export { StartFailure } from './provider-table.js';
 export type { Scheduler } from './scheduler.js';
 export type { SessionTrace } from './services.js';
 export { Switch, type SwitchOptions } from './switch.js';

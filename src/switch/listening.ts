@@ -12,7 +12,7 @@ import {
   WSANETWORKEVENTS,
   WSATRY_AGAIN,
 } from '../spi/index.js';
-import { makeCompanion, type SocketOption } from './companion.js';
+import { closeCompanion, makeCompanion, type SocketOption } from './companion.js';
 import { Connection, type NegotiationHandler } from './connection.js';
 import type { AcceptHandler } from './face.js';
 import { Question } from './question.js';
@@ -32,7 +32,10 @@ export class SanListener implements NegotiationHandler {
       this.#closed ? CF_REJECT : this.#handler.condition(this.#asFamily(caller), this.#asFamily(callee)),
     () => this.#services.count('provider-error'),
   );
+  /** No requests are taken any more. */
   #closed = false;
+  /** The program does not listen any more. */
+  #ended = false;
   /** The program has not decided on the first request. */
   #deferred = false;
 
@@ -131,7 +134,7 @@ export class SanListener implements NegotiationHandler {
   }
 
   negotiated(connection: Connection): void {
-    if (this.#closed) connection.reset();
+    if (this.#ended) connection.reset();
     else this.#handler.accepted(connection);
   }
 
@@ -148,11 +151,16 @@ export class SanListener implements NegotiationHandler {
 
   /** Stops listening; requests that wait are refused, connections that negotiate are reset. */
   close(): void {
+    this.withdraw();
+    this.#ended = true;
+    for (const connection of this.#services.connections) if (connection.negotiation === this) connection.reset();
+  }
+
+  /** Stops listening, because the provider or the address is gone. What has been accepted before goes on (WSD-TBL-11). */
+  withdraw(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#event.onset = null;
-    this.#services.companions.delete(this.#companion);
-    this.#carrier.provider.table.WSPCloseSocket(this.#companion.socket, this.#errno);
-    for (const connection of this.#services.connections) if (connection.negotiation === this) connection.reset();
+    closeCompanion(this.#services, this.#companion);
   }
 }

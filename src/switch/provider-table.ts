@@ -1,14 +1,21 @@
-/** Starting SAN service providers and fetching their extensions (section 3 of the digest). */
+/**
+ * Starting SAN service providers and fetching their extensions (section 3 of the digest). A provider may be anybody's module,
+ * so until it has been started nothing that it does is taken for granted.
+ */
 
+import { isIP } from 'node:net';
 import {
   AF_INET,
+  AF_INET6,
   type ExtensionFunctions,
+  errorName,
   INVALID_SOCKET,
   IPPROTO_TCP,
   type Out,
   ProviderDiagnosticsGuid,
   ProviderMemoryGuid,
   type ProviderSocket,
+  procedureNames,
   type SanServiceProvider,
   SIO_ADDRESS_LIST_QUERY,
   SIO_GET_EXTENSION_FUNCTION_POINTER,
@@ -52,32 +59,58 @@ export interface StartedProvider {
   readonly cachedMemory: CachedMemory;
 }
 
-/** Why a provider was left out (WSD-INI-18): a Winsock error, or the GUID of a mandatory extension that is missing. */
-export interface StartFailure {
-  readonly wsaError: number;
-  readonly missing: string | null;
+/** Why a provider was left out (WSD-INI-18). */
+export class StartFailure extends Error {
+  override readonly name = 'StartFailure';
+
+  readonly reason: 'provider-failed' | 'provider-invalid';
+
+  constructor(message: string, reason: StartFailure['reason'] = 'provider-failed', options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
 }
 
-function isFailure(value: unknown): value is StartFailure {
-  return typeof value === 'object' && value !== null && 'wsaError' in value;
+function fail(call: string, wsaError: number): never {
+  throw new StartFailure(`${call}: ${errorName(wsaError)}`);
 }
 
-/** WSPStartupEx, the helper socket, the address list and the extensions, in the order of the documents' figure. */
+/**
+ * WSPStartupEx, the helper socket, the address list and the extensions, in the order of the documents' figure. Throws
+ * StartFailure; the provider has been cleaned up then, if it was started.
+ */
 export function startProvider(
   provider: SanServiceProvider,
   tcpip: WSAPROTOCOL_INFO,
   upcalls: WSPUPCALLTABLEEX,
   cachedMemory: CachedMemory,
-): StartedProvider | StartFailure {
+): StartedProvider {
   const data: WSPDATA = { wVersion: 0, wHighVersion: 0, szDescription: '' };
   const out: Out<WSPPROC_TABLE | null> = { value: null };
-  const error = provider.WSPStartupEx(WINSOCK_VERSION, data, tcpip, upcalls, out);
-  if (error !== 0 || out.value === null) return { wsaError: error || WSAEFAULT, missing: null };
-  const table = out.value;
-  const errno: Out<number> = { value: 0 };
-  const started = useHelperSocket(provider, table, cachedMemory, errno);
-  if (isFailure(started)) table.WSPCleanup(errno);
-  return started;
+  try {
+    const error: unknown = provider.WSPStartupEx(WINSOCK_VERSION, data, tcpip, upcalls, out);
+    if (error !== 0) fail('WSPStartupEx', typeof error === 'number' ? error : WSAEFAULT);
+    const missing = procedureNames.filter((name) => typeof out.value?.[name] !== 'function');
+    if (missing.length > 0) throw new StartFailure(`no ${missing.join(', ')}`);
+    return useHelperSocket(provider, out.value!, cachedMemory, { value: 0 });
+  } catch (error) {
+    cleanUp(out.value, error);
+    throw asFailure(error);
+  }
+}
+
+function asFailure(error: unknown): StartFailure {
+  return error instanceof StartFailure
+    ? error
+    : new StartFailure(`it throws: ${error}`, 'provider-failed', { cause: error });
+}
+
+function cleanUp(table: WSPPROC_TABLE | null, fault: unknown): void {
+  try {
+    table?.WSPCleanup({ value: 0 });
+  } catch (cause) {
+    throw new StartFailure(`${asFailure(fault).message}; WSPCleanup throws`, 'provider-failed', { cause });
+  }
 }
 
 function useHelperSocket(
@@ -85,12 +118,12 @@ function useHelperSocket(
   table: WSPPROC_TABLE,
   cachedMemory: CachedMemory,
   errno: Out<number>,
-): StartedProvider | StartFailure {
+): StartedProvider {
   const helper = helperSocket(table, errno);
-  if (helper === null) return { wsaError: errno.value, missing: null };
+  if (helper === null) fail('WSPSocket', errno.value);
   try {
     const addresses = addressList(table, helper, errno);
-    if (addresses === null) return { wsaError: errno.value, missing: null };
+    if (addresses === null) fail('SIO_ADDRESS_LIST_QUERY', errno.value);
     const fetch = (guid: string): unknown => {
       const pointer: Out<unknown> = { value: null };
       const returned: Out<number> = { value: 0 };
@@ -110,7 +143,6 @@ function useHelperSocket(
       return result === 0 ? pointer.value : null;
     };
     const extensions = fetchExtensions(fetch);
-    if (typeof extensions === 'string') return { wsaError: errno.value, missing: extensions };
     const limit = (name: number): number => {
       const size: Out<number> = { value: 0 };
       const limited = table.WSPGetSockOpt(helper, SOL_SOCKET, name, size, { value: 4 }, errno) === 0;
@@ -157,11 +189,24 @@ function addressList(
     table.WSPIoctl(helper, SIO_ADDRESS_LIST_QUERY, null, 0, list, size, returned, null, null, null, errno);
   // The first call learns the size (WSD-TBL-3).
   if (query(0) !== 0 && (errno.value !== WSAEFAULT || query(returned.value) !== 0)) return null;
-  return (list.value as SOCKET_ADDRESS_LIST).Address;
+  const addresses = (list.value as SOCKET_ADDRESS_LIST | null)?.Address;
+  if (Array.isArray(addresses) && addresses.every(isEntry)) return addresses;
+  errno.value = WSAEFAULT;
+  return null;
 }
 
-/** All extensions, or the GUID of a mandatory one that is missing (WSD-INI-13, WSD-INI-14). */
-function fetchExtensions(fetch: (guid: string) => unknown): ExtensionFunctions | string {
+/** The table of subnets takes nothing else. */
+function isEntry({ lpSockaddr: { sa_family, address }, prefixLength }: SOCKET_ADDRESS): boolean {
+  const bits = isIP(address) === 6 ? 128 : 32;
+  return (
+    isIP(address) !== 0 &&
+    sa_family === (bits === 128 ? AF_INET6 : AF_INET) &&
+    (prefixLength === undefined || (Number.isInteger(prefixLength) && prefixLength >= 0 && prefixLength <= bits))
+  );
+}
+
+/** All extensions; throws StartFailure if a mandatory one is missing (WSD-INI-13, WSD-INI-14). */
+function fetchExtensions(fetch: (guid: string) => unknown): ExtensionFunctions {
   const mandatory = {
     WSPRegisterMemory: WSPRegisterMemoryGuid,
     WSPDeregisterMemory: WSPDeregisterMemoryGuid,
@@ -178,10 +223,8 @@ function fetchExtensions(fetch: (guid: string) => unknown): ExtensionFunctions |
   const found: Record<string, unknown> = {};
   for (const [name, guid] of Object.entries(mandatory)) {
     found[name] = fetch(guid);
-    if (found[name] === null) return guid;
+    if (typeof found[name] !== 'function') throw new StartFailure(`no ${name}, which is mandatory`);
   }
   for (const [name, guid] of Object.entries(optional)) found[name] = fetch(guid);
   return found as unknown as ExtensionFunctions;
 }
-
-export { isFailure };

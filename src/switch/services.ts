@@ -5,7 +5,7 @@ import type { Reason } from '../diagnostics/reasons.js';
 import type { ConnectionStatus } from '../diagnostics/status.js';
 import type { TcpipProvider } from '../providers/tcpip/index.js';
 import type { SessionOffer } from '../session/index.js';
-import type { Out, ProviderSocket } from '../spi/index.js';
+import type { Out, ProviderSocket, SanServiceProvider, SOCKET_ADDRESS } from '../spi/index.js';
 import type { Negotiating, NegotiationTimeouts } from './negotiation-timeouts.js';
 import type { LocalPorts } from './ports.js';
 import type { ProviderMemory } from './provider-memory.js';
@@ -18,6 +18,8 @@ import type { WaitingWrites } from './waiting-writes.js';
 
 /** A provider in use, with its memory, and arguments that all its connections share because no call keeps them. */
 export interface Carrier {
+  /** Its entry in the catalog. */
+  readonly source: SanServiceProvider;
   readonly provider: StartedProvider;
   /** What this side offers on its connections. */
   readonly offer: SessionOffer;
@@ -26,12 +28,15 @@ export interface Carrier {
   readonly rdmaMemory: RdmaMemory;
   /** Writes of more bytes go by RDMA; what a program sets on its socket comes first. */
   readonly largeThreshold: number;
+  /** What it has answered when it was last asked. */
+  addresses: readonly SOCKET_ADDRESS[];
   readonly errno: Out<number>;
   readonly flags: Out<number>;
 }
 
 /** A SAN socket that listens or connects for a socket of the program (WSD-SOC-6). */
 export interface Companion extends Member {
+  readonly carrier: Carrier;
   readonly socket: ProviderSocket;
   readonly handle: Handle;
 }
@@ -41,6 +46,7 @@ export type SessionTrace = (step: string, provider: string, socket: object, deta
 
 /** A connection as the switch sees it. */
 export interface OpenConnection extends Member, Negotiating {
+  readonly carrier: Carrier;
   /** For status displays; null while it negotiates. */
   readonly status: ConnectionStatus | null;
   /** The program has written something that is not on the wire yet. */
@@ -56,7 +62,8 @@ export interface Services {
   readonly upcalls: Upcalls;
   readonly tcpip: TcpipProvider;
   readonly ports: LocalPorts;
-  readonly carriers: readonly Carrier[];
+  /** Those that new connections may use, in the order of the catalog. */
+  readonly carriers: { readonly active: readonly Carrier[] };
   readonly routes: RoutingTable<Carrier>;
   readonly waitingWrites: WaitingWrites;
   readonly negotiationTimeouts: NegotiationTimeouts;
@@ -67,6 +74,8 @@ export interface Services {
   readonly trace: SessionTrace | null;
   /** A fallback to TCP/IP is an error (decision 9). */
   readonly required: boolean;
+  /** A socket of the provider has been closed. If it was the last one of a provider that was removed, that is cleaned up, later. */
+  released(carrier: Carrier): void;
   count(reason: Reason): void;
   /** Milliseconds, monotonic. */
   now(): number;

@@ -25,6 +25,8 @@ import type { Carrier, Services } from './services.js';
 export type StartServices = () => Services | Reason;
 
 export interface SocketContext {
+  /** All that listen: told when providers or addresses have changed. */
+  readonly listening: Set<Socket>;
   readonly tcpip: Services['tcpip'];
   readonly required: boolean;
   readonly policy: Exclusion | null;
@@ -44,7 +46,9 @@ export class Socket implements SwitchSocket, AttemptHandler {
   reason: Reason | null = null;
   readonly #context: SocketContext;
   readonly #tcpip: TcpipSocket;
-  #listeners: SanListener[] = [];
+  /** What the program listens for; null: it does not. */
+  #listening: { readonly local: SOCKADDR; readonly backlog: number; readonly handler: AcceptHandler } | null = null;
+  readonly #listeners = new Map<Carrier, SanListener>();
   /** WSD-SOC-17: what the program has set, in order. */
   #options: SocketOption[] = [];
   #attempt: ConnectAttempt | null = null;
@@ -67,32 +71,64 @@ export class Socket implements SwitchSocket, AttemptHandler {
     if (this.#context.tcpip.WSPListen(this.#tcpip, backlog, errno) !== 0) return this.#tcpip.status;
     const local = this.#context.tcpip.WSPGetSockName(this.#tcpip);
     if (local !== null && this.#tcpip.ipv6Only) local.ipv6Only = true;
-    this.#decide(local === null ? 'bound-elsewhere' : this.#listenOnSan(local, sanBacklog, handler));
+    if (local === null) this.#decide('bound-elsewhere');
+    else this.#listenOnSan(local, sanBacklog, handler);
     return this.reason !== 'accelerated' && this.#isRequired(this.reason) ? networkDown : 0;
   }
 
   join(local: SOCKADDR, handler: AcceptHandler): void {
-    this.#decide(this.#listenOnSan(local, SOMAXCONN, handler));
+    this.#listenOnSan(local, SOMAXCONN, handler);
   }
 
-  #listenOnSan(local: SOCKADDR, backlog: number, handler: AcceptHandler): Reason {
+  #listenOnSan(local: SOCKADDR, backlog: number, handler: AcceptHandler): void {
+    this.#decide(this.#joinSans(local, backlog, handler));
+    this.#listening = { local, backlog, handler };
+    this.#context.listening.add(this);
+  }
+
+  /** The wildcard means every provider's addresses, so whoever comes later joins too (WSD-REG-9). */
+  reconsider(): void {
+    if (this.#listening === null) return;
+    const { local, backlog, handler } = this.#listening;
+    const reason = this.#joinSans(local, backlog, handler);
+    if (reason === this.reason) return;
+    this.#decide(reason);
+    handler.reasonChanged?.(reason);
+  }
+
+  /** Listens on all providers that serve the address, and on no others (WSD-LSN-2). */
+  #joinSans(local: SOCKADDR, backlog: number, handler: AcceptHandler): Reason {
+    const found = this.#findCarriers(local);
+    const carriers = typeof found === 'string' ? [] : found.carriers;
+    for (const [carrier, listener] of this.#listeners) {
+      if (carriers.includes(carrier)) continue;
+      this.#listeners.delete(carrier);
+      listener.withdraw();
+    }
+    if (typeof found === 'string') return found;
+    const { services } = found;
+    for (const carrier of carriers) {
+      if (this.#listeners.has(carrier)) continue;
+      const listener = SanListener.open(services, carrier, local, backlog, this.#options, handler);
+      if (listener !== null) this.#listeners.set(carrier, listener);
+    }
+    return this.#listeners.size > 0 ? 'accelerated' : 'provider-error';
+  }
+
+  #findCarriers(local: SOCKADDR): { services: Services; carriers: readonly Carrier[] } | Reason {
     const excluded = this.#context.policy?.('listen', local) ?? null;
     if (excluded !== null) return excluded;
     const wildcard = local.address === '0.0.0.0' || local.address === '::';
     if (!wildcard && this.#context.isForeign(local)) return 'not-routed';
     const services = this.#context.services();
     if (typeof services === 'string') return services;
-    const carriers: readonly (Carrier | null)[] = wildcard ? services.carriers : [services.routes.lookup(local)];
-    for (const carrier of carriers) {
-      const listener = carrier && SanListener.open(services, carrier, local, backlog, this.#options, handler);
-      if (listener) this.#listeners.push(listener);
-    }
-    if (this.#listeners.length > 0) return 'accelerated';
-    return carriers.some((carrier) => carrier !== null) ? 'provider-error' : 'not-routed';
+    const carriers = wildcard ? services.carriers.active : [services.routes.lookup(local)];
+    const serving = carriers.filter((carrier) => carrier !== null);
+    return serving.length === 0 ? 'not-routed' : { services, carriers: serving };
   }
 
   acceptDeferred(): void {
-    for (const listener of this.#listeners) listener.acceptDeferred();
+    for (const listener of this.#listeners.values()) listener.acceptDeferred();
   }
 
   setOption(level: number, name: number, value: number): void {
@@ -211,7 +247,10 @@ export class Socket implements SwitchSocket, AttemptHandler {
   }
 
   close(): void {
-    for (const listener of this.#listeners.splice(0)) listener.close();
+    this.#listening = null;
+    this.#context.listening.delete(this);
+    for (const listener of this.#listeners.values()) listener.close();
+    this.#listeners.clear();
     this.#attempt?.cancel();
     this.#attempt = null;
     this.#givePort();

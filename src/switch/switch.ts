@@ -1,43 +1,27 @@
 /** The Windows Sockets switch: makes SAN providers and TCP/IP look like one provider (WSD-COMP-1, WSD-COMP-2). */
 
+import { AsyncResource } from 'node:async_hooks';
 import { DenseSet } from '../collections/dense-set.js';
 import type { Reason } from '../diagnostics/reasons.js';
-import type { ConnectionStatus } from '../diagnostics/status.js';
-import type { TcpipProvider, TcpipSocket } from '../providers/tcpip/index.js';
-import { HEADER_SIZE, PAYLOAD_SIZE_MIN, type SessionOffer } from '../session/index.js';
-import type { Out, SanServiceProvider, SOCKADDR } from '../spi/index.js';
-import { CachedMemory } from './cached-memory.js';
+import type { ConnectionStatus, ProviderStatus } from '../diagnostics/status.js';
+import type { TcpipSocket } from '../providers/tcpip/index.js';
+import type { SOCKADDR } from '../spi/index.js';
+import { Carriers, type CarriersOptions } from './carriers.js';
 import type { Exclusion, SwitchSocket } from './face.js';
 import { NegotiationTimeouts } from './negotiation-timeouts.js';
 import { LocalPorts, type PortReservation } from './ports.js';
-import { ProviderMemory } from './provider-memory.js';
-import { isFailure, queryAddresses, type StartedProvider, type StartFailure, startProvider } from './provider-table.js';
-import { RdmaMemory } from './rdma-memory.js';
-import { RoutingTable } from './routing-table.js';
 import type { Scheduler } from './scheduler.js';
 import type { Carrier, Services, SessionTrace } from './services.js';
 import { Socket, type SocketContext } from './socket.js';
 import { Upcalls } from './upcalls.js';
 import { WaitingWrites } from './waiting-writes.js';
 
-/** Receive buffers that each side posts at first and once a connection is busy, and bytes of payload that each takes. */
-const usualOffer: SessionOffer = { postedBuffers: 8, postedBuffersMax: 32, payloadSize: 16384 };
-
-/** What connections of a provider offer: no message is larger than it takes (WSD-LIM-2). Null if that is too little. */
-function offerOf({ messageSizeMax, extensions }: StartedProvider): SessionOffer | null {
-  // A multiple of 8, as every offset.
-  const payloadSize = Math.min(usualOffer.payloadSize, Math.floor((messageSizeMax - HEADER_SIZE) / 8) * 8);
-  // WSD-XFR-10: how this side takes large sends, which is told in the negotiation.
-  const large = extensions.WSPRdmaRead === null ? 'write' : 'read';
-  return payloadSize < PAYLOAD_SIZE_MIN ? null : { ...usualOffer, payloadSize, large };
-}
-
-export interface SwitchOptions {
-  readonly tcpip: TcpipProvider;
-  /** Providers of the catalog; called once, at the first socket that a SAN might carry. */
-  providers(): readonly SanServiceProvider[] | Reason;
-  /** Why a provider did not start, if it can tell. */
-  startReason(provider: SanServiceProvider, failure: StartFailure): Reason;
+export interface SwitchOptions extends CarriersOptions {
+  /**
+   * WSAProviderConfigChange: `changed` is called whenever `providers()` gives something else, until what is returned is
+   * called. Absent: nothing changes.
+   */
+  watchProviders?(changed: () => void): () => void;
   readonly scheduler: Scheduler;
   /** Milliseconds, monotonic. */
   now(): number;
@@ -49,8 +33,6 @@ export interface SwitchOptions {
   readonly required: boolean;
   /** What the user keeps on TCP/IP; absent: nothing. */
   readonly policy?: Exclusion | null;
-  /** Writes of more bytes go by RDMA, whatever the providers wish; infinity: none. Absent: what they wish (WSD-XFR-7). */
-  readonly largeThreshold?: number;
   readonly trace: SessionTrace | null;
   /** Told of every decision. */
   count(reason: Reason): void;
@@ -59,15 +41,25 @@ export interface SwitchOptions {
 export class Switch {
   readonly #options: SwitchOptions;
   readonly #upcalls = new Upcalls();
-  #services: Services | Reason | null = null;
-  #addressListVersion = 0;
+  /** What is started at the first use must not keep the asynchronous context of whoever came first. */
+  readonly #root = new AsyncResource('SocketsDirectSwitch');
+  readonly #carriers: Carriers;
+  readonly #listening = new Set<Socket>();
+  #services: Services | null = null;
+  /** Why no SAN can be used; null: one can, or none was needed yet. */
+  #unavailable: Reason | null = null;
+  /** End the watching of providers and addresses. */
+  #stops: (() => void)[] = [];
+  #reconsidering = false;
   /** What all sockets have in common. */
   readonly #socketContext: SocketContext;
 
   constructor(options: SwitchOptions) {
     this.#options = options;
+    this.#carriers = new Carriers(options, this.#upcalls);
     const { tcpip, required, policy = null, isForeign, count } = options;
-    this.#socketContext = { tcpip, required, policy, isForeign, count, services: () => this.#start() };
+    const listening = this.#listening;
+    this.#socketContext = { tcpip, required, policy, isForeign, count, listening, services: () => this.#start() };
   }
 
   /** WSD-SOC-1: the program has made its TCP/IP socket; the switch keeps a record of it, and nothing else happens yet. */
@@ -81,7 +73,7 @@ export class Switch {
    * wire; `expired` ends the attempt.
    */
   endWithProcess(turn: () => boolean, expired: () => boolean): void {
-    if (this.#services === null || typeof this.#services === 'string') return;
+    if (this.#services === null) return;
     const connections = [...this.#services.connections];
     if (!connections.some(({ hasUnsent }) => hasUnsent)) return;
     for (const connection of connections) connection.endWithProcess();
@@ -98,45 +90,75 @@ export class Switch {
 
   /** What is open: established connections, SAN sockets that listen or connect, local ports of ours. */
   get usage(): { readonly connections: number; readonly companions: number; readonly ports: number } {
-    const services = this.#services;
-    if (services === null || typeof services === 'string') return { connections: 0, companions: 0, ports: 0 };
-    const { connections, companions, ports } = services;
+    if (this.#services === null) return { connections: 0, companions: 0, ports: 0 };
+    const { connections, companions, ports } = this.#services;
     return { connections: connections.size, companions: companions.size, ports: ports.taken };
   }
 
   /** Established connections, also those that are still sending after their programs have closed them. */
   *connections(): Generator<ConnectionStatus> {
-    const services = this.#services;
-    if (services === null || typeof services === 'string') return;
-    for (const { status } of services.connections) if (status !== null) yield status;
+    for (const { status } of this.#services?.connections ?? []) if (status !== null) yield status;
   }
 
   /** Why no SAN could be started; null: one has, or none was needed yet. */
   get startReason(): Reason | null {
-    return typeof this.#services === 'string' ? this.#services : null;
+    return this.#unavailable;
   }
 
-  /** At the first use; later the table of addresses is kept true. WSD-INI-1, WSD-INI-2. A provider that fails is left out, and the others go on (WSD-INI-18). */
+  /** Providers that are in use, that were left out, and that were removed while they had connections. */
+  providers(): readonly ProviderStatus[] {
+    return this.#carriers.status();
+  }
+
+  /** At the first use everything is started; later the table of addresses is kept true. */
   #start(): Services | Reason {
-    if (this.#services === null) this.#services = this.#startProviders();
-    else if (typeof this.#services !== 'string') this.#refreshRoutes(this.#services);
-    return this.#services;
+    if (this.#stops.length === 0) this.#root.runInAsyncScope(() => this.#startUp());
+    else if (this.#unavailable === null && this.#carriers.refresh()) this.#reconsiderLater();
+    return this.#unavailable ?? this.#services ?? 'no-provider';
   }
 
-  /** The TCP/IP provider tells of changes, also of addresses that a SAN serves; then all are asked (WSD-TBL-6, WSD-TBL-7). */
-  #refreshRoutes({ carriers, routes, upcalls }: Services): void {
-    const version = this.#options.tcpip.addressListVersion();
-    if (version === this.#addressListVersion) return;
-    let answered = true;
-    routes.clear();
-    for (const carrier of carriers) {
-      const addresses = queryAddresses(carrier.provider.table, carrier.errno);
-      upcalls.takeCreated();
-      if (addresses === null) answered = false;
-      else routes.add(carrier, addresses);
-    }
-    // Who could not answer serves nothing, and is asked again next time.
-    if (answered) this.#addressListVersion = version;
+  #startUp(): void {
+    this.#stops = [this.#options.watchProviders?.(() => this.#updateProviders()) ?? (() => {})];
+    this.#enumerate();
+  }
+
+  #enumerate(): void {
+    this.#unavailable = this.#carriers.update();
+    if (this.#unavailable !== null || this.#services !== null) return;
+    this.#services = this.#makeServices();
+    // Where nobody tells of changes, each use looks.
+    const stop = this.#options.tcpip.watchAddressList(() => this.#reconsiderLater());
+    if (stop !== null) this.#stops.push(stop);
+  }
+
+  /** WSAProviderConfigChange has told of an installation or a removal (WSD-REG-6). */
+  #updateProviders(): void {
+    this.#enumerate();
+    this.#reconsider();
+    for (const carrier of this.#carriers.retired) this.#releaseLater(carrier);
+  }
+
+  /** Not in the call stack of whoever has told: others may have to be told as well. */
+  #reconsiderLater(): void {
+    if (this.#reconsidering) return;
+    this.#reconsidering = true;
+    this.#options.scheduler.soon(() => this.#reconsider());
+  }
+
+  /** Every socket that listens looks which providers serve it now (WSD-REG-9). */
+  #reconsider(): void {
+    this.#reconsidering = false;
+    this.#carriers.refresh();
+    for (const socket of [...this.#listening]) socket.reconsider();
+  }
+
+  /** Not in a call stack of the provider, which may be what has closed the last socket. */
+  #releaseLater(carrier: Carrier): void {
+    this.#options.scheduler.soon(() => {
+      const { connections = [], companions = [] } = this.#services ?? {};
+      const uses = [...connections, ...companions].filter((one) => one.carrier === carrier);
+      if (uses.length === 0) this.#carriers.release(carrier);
+    });
   }
 
   /**
@@ -145,66 +167,37 @@ export class Switch {
    */
   cleanup(): boolean {
     const services = this.#services;
-    const errno: Out<number> = { value: 0 };
-    if (services !== null && typeof services !== 'string') {
+    if (services !== null) {
       if (services.connections.size > 0 || services.companions.size > 0) return false;
-      for (const { provider } of services.carriers) provider.table.WSPCleanup(errno);
       services.ports.close();
     }
-    this.#options.tcpip.WSPCleanup(errno);
+    for (const stop of this.#stops.splice(0)) stop();
+    this.#carriers.cleanup();
+    this.#options.tcpip.WSPCleanup({ value: 0 });
     this.#services = null;
+    this.#unavailable = null;
     return true;
   }
 
-  #startProviders(): Services | Reason {
-    const { tcpip, scheduler, now, required, trace, count, largeThreshold } = this.#options;
-    const catalog = this.#options.providers();
-    if (typeof catalog === 'string') return catalog;
-    const carriers: Carrier[] = [];
-    const cachedMemory = new CachedMemory();
-    let reason: Reason = 'no-provider';
-    for (const provider of catalog) {
-      const started = startProvider(provider, tcpip.protocolInfo, this.#upcalls.table, cachedMemory);
-      this.#upcalls.takeCreated();
-      if (isFailure(started)) {
-        reason = this.#options.startReason(provider, started);
-        continue;
-      }
-      const errno: Out<number> = { value: 0 };
-      const offer = offerOf(started);
-      if (offer === null) {
-        started.table.WSPCleanup(errno);
-        continue;
-      }
-      const { providerMemory } = started.extensions;
-      carriers.push({
-        provider: started,
-        offer,
-        memory: providerMemory && new ProviderMemory(providerMemory, HEADER_SIZE + offer.payloadSize),
-        rdmaMemory: new RdmaMemory(started),
-        largeThreshold: largeThreshold ?? started.rdmaThreshold,
-        errno,
-        flags: { value: 0 },
-      });
-    }
-    if (carriers.length === 0) return reason;
-    const routes = new RoutingTable<Carrier>();
-    for (const carrier of carriers) routes.add(carrier, carrier.provider.addresses);
-    this.#addressListVersion = tcpip.addressListVersion();
+  #makeServices(): Services {
+    const { tcpip, scheduler, now, required, trace, count } = this.#options;
     const connections: Services['connections'] = new DenseSet();
     return {
       scheduler,
       upcalls: this.#upcalls,
       tcpip,
       ports: new LocalPorts(this.#options.portReservation()),
-      carriers,
-      routes,
+      carriers: this.#carriers,
+      routes: this.#carriers.routes,
       waitingWrites: new WaitingWrites(scheduler),
       negotiationTimeouts: new NegotiationTimeouts(scheduler, () => this.#options.now(), connections),
       connections,
       companions: new DenseSet(),
       trace,
       required,
+      released: (carrier) => {
+        if (this.#carriers.isRetired(carrier)) this.#releaseLater(carrier);
+      },
       count,
       now,
     };

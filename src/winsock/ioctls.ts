@@ -11,6 +11,7 @@ import {
   SIO_SET_QOS,
   SO_KEEPALIVE,
   SOL_SOCKET,
+  WSA_OPERATION_ABORTED,
   WSAEFAULT,
   WSAEINVAL,
   WSAEOPNOTSUPP,
@@ -39,7 +40,7 @@ export interface tcp_keepalive {
   readonly keepaliveinterval: number;
 }
 
-/** Milliseconds between two looks at the host's addresses, of which Node.js tells no change. */
+/** Milliseconds between two looks at the host's addresses where nobody tells of changes. */
 const addressPeriod = 1000;
 
 /** FIONBIO, FIONREAD and SIOCATMARK. */
@@ -109,22 +110,46 @@ function setKeepAlive(record: SocketRecord, input: tcp_keepalive): undefined {
  * WSAEWOULDBLOCK, and FD_ADDRESS_LIST_CHANGE tells.
  */
 export function addressListChange(record: SocketRecord, nonBlocking: boolean, signal?: AbortSignal): Pending<number> {
-  const { tcpip, scheduler } = record.host;
-  const before = tcpip.addressListVersion();
-  let stop = (): void => {};
-  const watch = (changed: () => void): void => {
-    const look = (): void => {
-      if (record.closed) return;
-      if (tcpip.addressListVersion() === before) stop = scheduler.later(look, addressPeriod);
-      else changed();
-    };
-    stop = scheduler.later(look, addressPeriod);
-  };
   if (nonBlocking) {
-    watch(() => record.changed(FD_ADDRESS_LIST_CHANGE, 0));
+    watchOnce(record, (wsaError) => {
+      if (wsaError === 0) record.changed(FD_ADDRESS_LIST_CHANGE, 0);
+    });
     throw new WSAError(WSAEWOULDBLOCK, 'WSAIoctl');
   }
   const pending = new Pending<number>('WSAIoctl', signal, () => stop());
-  watch(() => pending.resolve(0));
+  const stop = watchOnce(record, (wsaError) => {
+    if (wsaError === 0) pending.resolve(0);
+    else pending.reject(wsaError);
+  });
   return pending;
+}
+
+/** Tells once: 0 after a change, or WSA_OPERATION_ABORTED if the socket is closed before. Returns what ends the waiting. */
+function watchOnce(record: SocketRecord, over: (wsaError: number) => void): () => void {
+  const { tcpip, scheduler } = record.host;
+  const end = (wsaError: number): void => {
+    stop();
+    over(wsaError);
+  };
+  const closed = (): void => {
+    if (record.closed) end(WSA_OPERATION_ABORTED);
+  };
+  const told = tcpip.watchAddressList(() => end(0)) ?? look();
+  record.watchers.add(closed);
+  const stop = (): void => {
+    told();
+    record.watchers.delete(closed);
+  };
+  return stop;
+
+  /** Where nobody tells of changes. */
+  function look(): () => void {
+    const before = tcpip.addressListVersion();
+    let cancel = (): void => {};
+    const again = (): void => {
+      cancel = scheduler.later(() => (tcpip.addressListVersion() === before ? again() : end(0)), addressPeriod);
+    };
+    again();
+    return () => cancel();
+  }
 }

@@ -2,17 +2,17 @@
 
 import { test } from 'node:test';
 import { excuseOf, hooksOf, runScenario, type Scenario } from '../../src/conformance/index.js';
-import { providers, subjects } from './adapters.js';
+import { subjects } from './adapters.js';
 
-const hooks = new Map(await Promise.all(providers.map(async (one) => [one, await hooksOf(subjects[one])] as const)));
+const known = await Promise.all(Object.values(subjects).map(async (one) => [one, await hooksOf(one)] as const));
 
 /** One test for each scenario on each provider to which it applies. */
 export function testScenarios(scenarios: readonly Scenario[]): void {
-  for (const provider of providers) {
-    const subject = subjects[provider];
+  for (const [subject, hooks] of known) {
     for (const scenario of scenarios) {
-      if (excuseOf(subject, hooks.get(provider)!, scenario) !== null) continue;
-      test(`[${provider}] ${scenario.title}`, () => runScenario(subject, scenario));
+      if (excuseOf(subject, hooks, scenario) !== null) continue;
+      const title = `[${subject.name}] ${scenario.title}`;
+      test(title, () => runScenario(subject, scenario));
     }
   }
 }

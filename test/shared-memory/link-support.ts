@@ -2,9 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { notify, region } from '../../src/conformance/memory.js';
-import { ARENA_SIZE, arenaLayout, SLOTS } from '../../src/providers/shared-memory/arena.js';
+import { ARENA_SIZE, arenaLayout, type Side, SLOTS } from '../../src/providers/shared-memory/arena.js';
 import { Connection, type ConnectionOwner } from '../../src/providers/shared-memory/connection.js';
 import { type LinkOwner, PeerLink } from '../../src/providers/shared-memory/link.js';
+import type { LinkMemory } from '../../src/providers/shared-memory/link-memory.js';
 import { RdmaRegistrations } from '../../src/providers/shared-memory/memory.js';
 import { type Pollable, Poller } from '../../src/providers/shared-memory/poller.js';
 import { RegistrationCache } from '../../src/providers/shared-memory/registration-cache.js';
@@ -99,8 +100,8 @@ export function completionsTable(
 /** A connection with its socket's part, and what it was told. */
 export class Party implements ConnectionOwner {
   readonly switchHandle: SwitchHandle = { spi: 'SwitchHandle' };
-  readonly cache = new RegistrationCache(() => null);
-  readonly rdma = new RdmaRegistrations(this.cache);
+  readonly cache: RegistrationCache;
+  readonly rdma: RdmaRegistrations;
   reason: string | null = null;
   readonly completions: Completion[] = [];
   readonly connects: (readonly [number, string | null])[] = [];
@@ -117,7 +118,18 @@ export class Party implements ConnectionOwner {
       }
       this.onCompletion?.(one);
     });
-    this.connection = new Connection(this, { upcalls, scheduler }, link, initiator);
+    const connection = new Connection(this, { upcalls, scheduler }, link, initiator);
+    this.connection = connection;
+    const { memory } = link;
+    this.cache = new RegistrationCache((buffer) => memory?.addressOf(buffer) ?? null);
+    this.rdma = new RdmaRegistrations(
+      this.cache,
+      memory && {
+        expose: (...entry) => memory.expose(connection.id, ...entry),
+        hide: (reference) => memory.hide(reference),
+        hideSurely: (reference) => memory.hideSurely(reference),
+      },
+    );
   }
 
   connectEnded(wsaError: number, reason: string | null): void {
@@ -231,8 +243,11 @@ export interface Joined {
   connected(): [Party, Party];
 }
 
-/** A link between `a`, which is side 0, and `b`, over the arena, whose control words must be zero. */
-export function join(arena = new ArrayBuffer(ARENA_SIZE)): Joined {
+/**
+ * A link between `a`, which is side 0, and `b`, over the arena, whose control words must be zero. `memoryOf`: how either
+ * side reads memory of the other; without it only over the ring.
+ */
+export function join(arena = new ArrayBuffer(ARENA_SIZE), memoryOf?: (side: Side) => LinkMemory): Joined {
   const a = new Loop();
   const b = new Loop();
   a.peer = b;
@@ -241,6 +256,7 @@ export function join(arena = new ArrayBuffer(ARENA_SIZE)): Joined {
     loop.link = new PeerLink({
       arena,
       side: side === 0 ? 0 : 1,
+      memory: memoryOf?.(side === 0 ? 0 : 1) ?? null,
       poller: loop.poller,
       owner: loop,
       ringDoorbell: () => {

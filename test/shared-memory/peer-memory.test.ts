@@ -1,13 +1,14 @@
 /** Whether the peer's memory is read, link by link: asked of the kernel, proved by bytes, and never trusted further. */
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import type { ProcessMemory } from '../../src/platform/index.js';
 import { ownProbe, PeerMemory, type Probe } from '../../src/providers/shared-memory/peer-memory.js';
 import { platform } from '../link/support.js';
+import { needsRoot } from '../support/stage.js';
 
 const script = `
   const { loadPlatform } = await import(${JSON.stringify(new URL('../../src/platform/index.js', import.meta.url).href)});
@@ -83,6 +84,26 @@ test('[shared-memory] a refusal of the kernel is told from a filter that blocks 
   lost = true;
   assert.equal(memory.read(probe.address, intoAddress, 16), false);
   assert.equal(memory.access, 'not-permitted');
+});
+
+test('[shared-memory] a process without the capabilities of its peer is refused by the kernel, and knows it', async (t) => {
+  if (!needsRoot(t)) return;
+  const { pid, probe } = await other(t);
+  const program = `
+    const { loadPlatform } = await import(${JSON.stringify(new URL('../../src/platform/index.js', import.meta.url).href)});
+    const { PeerMemory } = await import(${JSON.stringify(new URL('../../src/providers/shared-memory/peer-memory.js', import.meta.url).href)});
+    const probe = { address: ${probe.address}n, bytes: Uint8Array.from(${JSON.stringify([...probe.bytes])}) };
+    console.log(new PeerMemory({ platform: loadPlatform(), pid: ${pid}, probe, allowed: true }).try());
+  `;
+  const run = (...command: readonly string[]): string => {
+    const [file, ...args] = [...command, process.execPath, '--input-type=module', '-e', program];
+    const { stdout, stderr, error } = spawnSync(file!, args, { encoding: 'utf8' });
+    assert.equal(error, undefined);
+    assert.equal(stderr, '');
+    return stdout.trim();
+  };
+  assert.equal(run(), 'direct');
+  assert.equal(run('setpriv', '--bounding-set', '-sys_ptrace', '--inh-caps', '-sys_ptrace'), 'not-permitted');
 });
 
 test('[shared-memory] memory that the peer has unmapped, and a peer that has died, give nothing and no harm', async (t) => {

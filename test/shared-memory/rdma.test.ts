@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { buffer, poll, region } from '../../src/conformance/memory.js';
+import { buffer, notify, poll, region } from '../../src/conformance/memory.js';
 import { EXPOSURES } from '../../src/providers/shared-memory/exposures.js';
 import type { SharedMemoryProvider } from '../../src/providers/shared-memory/provider.js';
 import {
@@ -19,7 +19,9 @@ import {
   WSPRdmaReadGuid,
   WSS_OPERATION_IN_PROGRESS,
 } from '../../src/spi/index.js';
+import { until } from '../link/support.js';
 import { connectedOn, type Node, type ProviderBench } from '../provider/support.js';
+import { join } from './link-support.js';
 
 const allowed = process.env.SOCKETS_DIRECT_PEER_MEMORY !== 'off';
 const ways = allowed ? ([true, false] as const) : ([false] as const);
@@ -188,3 +190,35 @@ for (const direct of ways) {
     ),
   );
 }
+
+test('whoever is told of the end of an operation may throw, and the next one goes on', async () => {
+  const { a, b, connected } = join();
+  const [reader, owner] = connected();
+  const memory = filled(1000, 5);
+  const descriptor = new Uint8Array(16);
+  assert.equal(owner.rdma.register(memory, 0, 1000, MEM_READ, descriptor), 0);
+  const into = [filled(1000, 0), filled(1000, 0)];
+  for (const buf of into) {
+    reader.connection.transfers.start(true, [{ buf, offset: 0, len: 1000 }], descriptor, 0, notify());
+  }
+  reader.onCompletion = () => {
+    reader.onCompletion = null;
+    throw new Error('from the program');
+  };
+  let thrown = 0;
+  const turns = (): void => {
+    for (const loop of [a, b, a]) {
+      try {
+        loop.turn();
+      } catch {
+        thrown++;
+      }
+    }
+  };
+  await until(() => {
+    turns();
+    return reader.completions.length === 2;
+  }, 'both are told');
+  assert.equal(thrown, 1);
+  assert.ok(into.every(({ bytes }) => bytes.every((byte) => byte === 5)));
+});

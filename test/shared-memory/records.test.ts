@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import { SocketAddress } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { hostAddresses, matchAddress } from '../../src/providers/shared-memory/addresses.js';
+import { loadPlatform } from '../../src/platform/index.js';
+import { matchAddress } from '../../src/providers/shared-memory/addresses.js';
+import { ProxyDriver } from '../../src/providers/shared-memory/proxy.js';
 import { addressBytes, CONNECT_SIZE, readConnect, writeConnect } from '../../src/providers/shared-memory/records.js';
 import { AF_INET, AF_INET6, type SOCKADDR } from '../../src/spi/index.js';
 
@@ -71,7 +73,10 @@ test('a connect record of no known family is none', () => {
 });
 
 test('WSD-TBL-2 the provider lists the loopback network and every address of the host', () => {
-  const list = hostAddresses();
+  const proxy = new ProxyDriver((listener) => loadPlatform().notifyAddresses(listener));
+  proxy.load();
+  const list = proxy.addresses;
+  proxy.unload();
   assert.ok(list.some(({ lpSockaddr, prefixLength }) => lpSockaddr.address === '127.0.0.1' && prefixLength === 8));
   for (const { lpSockaddr, iSockaddrLength, prefixLength } of list) {
     assert.equal(lpSockaddr.port, 0);

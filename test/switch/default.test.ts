@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { hostAddresses } from '../../src/providers/shared-memory/addresses.js';
+import { loadPlatform } from '../../src/platform/index.js';
+import { ProxyDriver } from '../../src/providers/shared-memory/proxy.js';
 import { createTcpipProvider } from '../../src/providers/tcpip/index.js';
 import { RoutingTable } from '../../src/switch/routing-table.js';
 import { dist, preloadUrl } from '../support/preload.js';
@@ -81,7 +82,10 @@ test(
 
 test('WSD-TBL-12 the addresses of the SAN are those that TCP/IP has assigned, and they choose it [shared-memory]', () => {
   const tcpip = createTcpipProvider();
-  const list = hostAddresses();
+  const proxy = new ProxyDriver((listener) => loadPlatform().notifyAddresses(listener));
+  proxy.load();
+  const list = proxy.addresses;
+  proxy.unload();
   for (const { lpSockaddr } of list) assert.ok(tcpip.isOwnAddress(lpSockaddr.address), lpSockaddr.address);
   const routes = new RoutingTable<string>();
   routes.add('shared-memory', list);

@@ -87,6 +87,14 @@ export class Tcpip implements TcpipProvider {
     return this.version;
   }
 
+  /** Told of changes; null: nobody can be. */
+  watchers: Set<() => void> | null = new Set();
+
+  watchAddressList(changed: () => void): (() => void) | null {
+    this.watchers?.add(changed);
+    return this.watchers && (() => this.watchers?.delete(changed));
+  }
+
   isOwnAddress(): boolean {
     return true;
   }

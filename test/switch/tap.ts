@@ -157,6 +157,8 @@ export class Tap implements SanServiceProvider {
   readonly protocolInfo;
   /** GUIDs of extensions that the provider says it has not. */
   readonly without = new Set<string>();
+  /** Functions that its table has not. */
+  readonly lacking = new Set<string>();
   /** Functions that a SAN provider need not have, and that somebody has looked for in its table. */
   readonly missed = new Set<string>();
   /** What the provider answers when it is asked for its addresses; null: what it says itself. */
@@ -275,6 +277,7 @@ export class Tap implements SanServiceProvider {
       const own = fn === 'WSPIoctl' ? this.#wrapIoctl(inner) : inner;
       wrapped[fn] = (...args) => this.#call(fn, own, args);
     }
+    for (const fn of this.lacking) delete wrapped[fn];
     for (const fn of functionsNotRequired) {
       Object.defineProperty(wrapped, fn, { get: () => void this.missed.add(fn) });
     }

@@ -281,12 +281,11 @@ for (const provider of carriers) {
   });
 
   test(
-    `FD_ADDRESS_LIST_CHANGE, and SIO_ADDRESS_LIST_CHANGE that waits, tell of other addresses [${provider}]`,
+    `FD_ADDRESS_LIST_CHANGE, and SIO_ADDRESS_LIST_CHANGE that waits, tell of other addresses at once [${provider}]`,
     limit,
     async (t) => {
-      const timers = new ManualTimers();
-      const { client } = twoSides(t, provider, { client: { timers } });
-      const [s, waiter, event] = [client.socket(), client.socket(), WSACreateEvent()];
+      const { client } = twoSides(t, provider, {});
+      const [s, waiter, closed, event] = [client.socket(), client.socket(), client.socket(), WSACreateEvent()];
       WSAEventSelect(s, event, FD_ADDRESS_LIST_CHANGE);
       assert.throws(() => WSAIoctl(s, SIO_ADDRESS_LIST_CHANGE), { code: 'WSAEWOULDBLOCK' });
       const waiting = WSAIoctl(waiter, SIO_ADDRESS_LIST_CHANGE);
@@ -297,9 +296,30 @@ for (const provider of carriers) {
       );
       controller.abort();
       await cancelled;
+      const aborted = fails(WSAIoctl(closed, SIO_ADDRESS_LIST_CHANGE), 'WSA_OPERATION_ABORTED');
+      closesocket(closed);
+      await aborted;
+      await nothing(s, event);
+      assert.equal(client.changeAddresses(), 2);
+      assert.equal(await waiting, 0);
+      assert.deepEqual(await happened(s, event), { events: FD_ADDRESS_LIST_CHANGE, errors: [] });
+      assert.equal(client.changeAddresses(), 0, 'each is told once');
+    },
+  );
+
+  test(
+    `where nobody tells of addresses SIO_ADDRESS_LIST_CHANGE looks once a second [${provider}]`,
+    limit,
+    async (t) => {
+      const timers = new ManualTimers();
+      const { client } = twoSides(t, provider, { client: { timers, addressesTold: false } });
+      const [s, waiter, event] = [client.socket(), client.socket(), WSACreateEvent()];
+      WSAEventSelect(s, event, FD_ADDRESS_LIST_CHANGE);
+      assert.throws(() => WSAIoctl(s, SIO_ADDRESS_LIST_CHANGE), { code: 'WSAEWOULDBLOCK' });
+      const waiting = WSAIoctl(waiter, SIO_ADDRESS_LIST_CHANGE);
       assert.equal(timers.fire(1000), 2);
       await nothing(s, event);
-      client.addressListAhead = 1;
+      client.changeAddresses();
       assert.equal(timers.fire(1000), 2);
       assert.equal(await waiting, 0);
       assert.deepEqual(await happened(s, event), { events: FD_ADDRESS_LIST_CHANGE, errors: [] });

@@ -5,8 +5,8 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { MSG_WAITALL, WSA_IO_PENDING } from '../../src/spi/index.js';
-import { ioctlsocket, recv, send, WSAGetOverlappedResult, WSASend } from '../../src/winsock/calls.js';
+import { MSG_WAITALL, SO_RDMA_THRESHOLD_SIZE, SOL_SOCKET, WSA_IO_PENDING } from '../../src/spi/index.js';
+import { ioctlsocket, recv, send, setsockopt, WSAGetOverlappedResult, WSASend } from '../../src/winsock/calls.js';
 import { FIONBIO } from '../../src/winsock/constants.js';
 import { WSAOVERLAPPED } from '../../src/winsock/overlapped.js';
 import type { SOCKET } from '../../src/winsock/socket.js';
@@ -44,10 +44,17 @@ async function timesOf(near: SOCKET, far: SOCKET, pattern: Pattern, into: Buffer
   return { elapsed: performance.now() - start, processor: (user + system) / 1000 };
 }
 
-/** The pattern is not slower than its neighbour, which sends as many bytes. */
-async function compare(t: TestContext, bytes: number, pattern: Pattern, neighbour: Pattern): Promise<void> {
+/** The pattern is not slower than its neighbour, which sends as many bytes. Buffers above the threshold go by RDMA. */
+async function compare(
+  t: TestContext,
+  bytes: number,
+  pattern: Pattern,
+  neighbour: Pattern,
+  threshold?: number,
+): Promise<void> {
   const { near, far } = await connected(t, 'shared-memory');
   ioctlsocket(near, FIONBIO, 1);
+  if (threshold !== undefined) setsockopt(near, SOL_SOCKET, SO_RDMA_THRESHOLD_SIZE, threshold);
   const into = Buffer.alloc(bytes);
   const shortest = [pattern, neighbour].map(() => ({ elapsed: Infinity, processor: Infinity }));
   for (let i = 0; i < rounds; i++) {
@@ -118,5 +125,43 @@ test('several buffers are no slower than one of their size [shared-memory]', lim
     async (s) => {
       for (let i = 0; i < 32; i++) await overlapped(s, whole);
     },
+  );
+});
+
+const byRdma = 100_000;
+
+test('by RDMA: a large send right after a small one is no slower than one large send [shared-memory]', limit, (t) => {
+  const small = Buffer.alloc(64, 1);
+  const large = Buffer.alloc((1 << 20) - small.length, 2);
+  const whole = Buffer.concat([small, large]);
+  return compare(
+    t,
+    4 * whole.length,
+    async (s) => {
+      for (let i = 0; i < 4; i++) {
+        await overlapped(s, small);
+        await overlapped(s, large);
+      }
+    },
+    async (s) => {
+      for (let i = 0; i < 4; i++) await overlapped(s, whole);
+    },
+    byRdma,
+  );
+});
+
+test('by RDMA: several buffers are no slower than one of their size [shared-memory]', limit, (t) => {
+  const whole = Buffer.alloc(2 << 20, 1);
+  const parts = Array.from({ length: 4 }, (_, i) => whole.subarray(i * 524_288, (i + 1) * 524_288));
+  return compare(
+    t,
+    4 * whole.length,
+    async (s) => {
+      for (let i = 0; i < 4; i++) await overlapped(s, parts);
+    },
+    async (s) => {
+      for (let i = 0; i < 4; i++) await overlapped(s, whole);
+    },
+    byRdma,
   );
 });

@@ -103,6 +103,8 @@ export interface SideOptions {
   timers?: ManualTimers;
   /** False: as where koffi is not installed. */
   kernelSockets?: boolean;
+  /** False: changes of addresses can only be looked for. */
+  addressesTold?: boolean;
 }
 
 /** One program's Winsock, with a switch and a provider of its own. */
@@ -117,7 +119,8 @@ export class Side {
   /** Milliseconds, added to the clock. */
   clockAhead = 0;
   /** Changes of the host's addresses that have not really happened. */
-  addressListAhead = 0;
+  #addressListAhead = 0;
+  readonly #addressWatchers = new Set<() => void>();
 
   constructor(carrier: CarrierName, directory: string, options: SideOptions = {}) {
     const inner = createTcpipProvider();
@@ -125,7 +128,12 @@ export class Side {
     for (const name of tcpipNames) tcpip[name] = record(this.tcpip, name, (inner[name] as AnyFunction).bind(inner));
     if (options.kernelSockets === false) tcpip.kernelSocket = () => null;
     const { addressListVersion } = tcpip as { addressListVersion: () => number };
-    tcpip.addressListVersion = () => addressListVersion() + this.addressListAhead;
+    tcpip.addressListVersion = () => addressListVersion() + this.#addressListAhead;
+    tcpip.watchAddressList = (changed: () => void) => {
+      if (options.addressesTold === false) return null;
+      this.#addressWatchers.add(changed);
+      return () => this.#addressWatchers.delete(changed);
+    };
     const later = (task: () => void, milliseconds: number): (() => void) => {
       const timer = setTimeout(task, milliseconds).unref();
       return () => clearTimeout(timer);
@@ -164,6 +172,14 @@ export class Side {
           : { ...scheduler, later: (...timer) => options.timers!.later(...timer) },
       now: () => performance.now() + this.clockAhead,
     }));
+  }
+
+  /** The addresses of the host are others from now on. Returns how many were told. */
+  changeAddresses(): number {
+    this.#addressListAhead++;
+    const told = [...this.#addressWatchers];
+    for (const changed of told) changed();
+    return told.length;
   }
 
   #observed(provider: SanServiceProvider): SanServiceProvider {

@@ -17,7 +17,7 @@ const tcpip = 'providers/tcpip';
 
 /** A provider is known to nobody but the composition root, apart from the type of the program's TCP/IP socket. */
 export const rooms: Readonly<Record<Room, RoomRule>> = {
-  'index.ts': { imports: ['register', 'net', 'compose.ts', 'switch', 'diagnostics', 'spi'] },
+  'index.ts': { imports: ['register', 'net', 'catalog', 'compose.ts', 'switch', 'diagnostics', 'spi'] },
   cli: {
     imports: [
       'index.ts',
@@ -37,12 +37,15 @@ export const rooms: Readonly<Record<Room, RoomRule>> = {
   net: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', 'collections', tcpip] },
   // A Winsock socket *is* the TCP/IP provider's descriptor (WSD-SOC-2), and its accepts and names are that provider's.
   winsock: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', tcpip] },
-  'compose.ts': { imports: ['switch', 'session', 'spi', 'providers/*', 'policy', 'status', 'platform', 'diagnostics'] },
+  'compose.ts': {
+    imports: ['switch', 'session', 'spi', 'providers/*', 'policy', 'catalog', 'status', 'platform', 'diagnostics'],
+  },
   switch: { imports: ['session', 'spi', 'diagnostics', 'collections'], types: [tcpip] },
   session: { imports: ['spi'] },
   // Each gives the kit what it needs, as a provider of somebody else would.
   'providers/*': { imports: ['spi', 'platform', 'diagnostics', 'collections'], types: ['conformance'] },
   policy: { imports: [] },
+  catalog: { imports: ['spi', 'diagnostics'] },
   status: { imports: ['platform', 'diagnostics'] },
   conformance: { imports: ['spi', 'diagnostics'] },
   platform: { imports: ['diagnostics'] },

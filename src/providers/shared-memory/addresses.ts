@@ -1,26 +1,8 @@
-/** Addresses that this provider serves: those of the own host, each for itself, and 127.0.0.0/8. */
+/** How addresses of listeners and of calls fit together. */
 
 import { isIP } from 'node:net';
-import { networkInterfaces } from 'node:os';
-import { AF_INET, AF_INET6, type SOCKADDR, type SOCKET_ADDRESS } from '../../spi/index.js';
+import { AF_INET, AF_INET6, type SOCKADDR } from '../../spi/index.js';
 import { addressBytes } from './records.js';
-
-/** The answer to SIO_ADDRESS_LIST_QUERY. Link-local IPv6 addresses are left out: they need a scope. */
-export function hostAddresses(): SOCKET_ADDRESS[] {
-  const list: SOCKET_ADDRESS[] = [
-    { lpSockaddr: { sa_family: AF_INET, address: '127.0.0.1', port: 0 }, iSockaddrLength: 16, prefixLength: 8 },
-  ];
-  for (const entries of Object.values(networkInterfaces())) {
-    for (const { address, family } of entries ?? []) {
-      if (family === 'IPv4' && !address.startsWith('127.')) {
-        list.push({ lpSockaddr: { sa_family: AF_INET, address, port: 0 }, iSockaddrLength: 16, prefixLength: 32 });
-      } else if (family === 'IPv6' && !/^fe[89ab]/i.test(address)) {
-        list.push({ lpSockaddr: { sa_family: AF_INET6, address, port: 0 }, iSockaddrLength: 28, prefixLength: 128 });
-      }
-    }
-  }
-  return list;
-}
 
 /** True if the text is an address of the family that the name claims. */
 export function isAddress({ sa_family, address }: SOCKADDR): boolean {

@@ -12,6 +12,7 @@ import { LinkEndpoint } from './endpoint.js';
 import { encodeMessage, MessageType } from './handshake.js';
 import * as providerModule from './provider.js';
 import { SharedMemoryProvider } from './provider.js';
+import type { NotifyAddresses } from './proxy.js';
 import { Rendezvous } from './rendezvous.js';
 import type { Scheduler } from './scheduler.js';
 
@@ -45,25 +46,38 @@ interface Made {
 interface Making {
   readonly directory: string;
   readonly options: RigOptions;
+  readonly notifyAddresses?: NotifyAddresses;
   count(reason: Reason): void;
 }
 
-function make({ directory, options, count }: Making): Made {
+function make({ directory, options, count, ...more }: Making): Made {
   const { connectBudget, peerMemory = process.env.SOCKETS_DIRECT_PEER_MEMORY !== 'off' } = options;
   const environment = { SOCKETS_DIRECT_DIR: directory, SOCKETS_DIRECT_PEER_MEMORY: peerMemory ? '' : 'off' };
-  const provider = new SharedMemoryProvider({ environment, now, scheduler, random: () => 0, connectBudget, count });
+  const provider = new SharedMemoryProvider({
+    environment,
+    now,
+    scheduler,
+    random: () => 0,
+    connectBudget,
+    count,
+    ...more,
+  });
   const others = ['127.0.0.2', '127.0.0.99'];
   // The end of a process is the end of its Unix sockets, without a word on the ring.
   return { provider, party: { provider, address: '127.0.0.1', others, kill: () => provider.links?.close() } };
 }
 
-export function openSharedMemory(options: RigOptions): SharedMemoryRig {
+/** `server`: what only the server gets, for tests of this provider alone. */
+export function openSharedMemory(
+  options: RigOptions,
+  server: { readonly notifyAddresses?: NotifyAddresses } = {},
+): SharedMemoryRig {
   const directory = mkdtempSync(join(tmpdir(), 'sockets-direct-kit-'));
   const reasons: Reason[] = [];
   const count = (reason: Reason): void => {
     reasons.push(reason);
   };
-  const made = [make({ directory, options, count }), make({ directory, options, count })] as const;
+  const made = [make({ directory, options, count, ...server }), make({ directory, options, count })] as const;
   const liars: (() => void)[] = [];
   const isQuiet = (): boolean =>
     made.every(({ provider: { links } }) => [...(links?.all ?? [])].every((one) => !one.hasRecords && !one.hasWaiting));
@@ -189,7 +203,7 @@ const subject: Subject = {
   somaxconn: 4096,
   notApplicable: { exhaustion: 'its memory is that of the process, which cannot be taken away from it alone' },
   module: async () => providerModule,
-  open: openSharedMemory,
+  open: (options) => openSharedMemory(options),
   join: (place, options): Joined => ({
     party: make({ directory: place, options, count: () => {} }).party,
     close: () => {},

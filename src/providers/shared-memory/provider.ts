@@ -12,12 +12,10 @@ import {
   type Out,
   type ProviderSocket,
   type SanServiceProvider,
-  SIO_ADDRESS_LIST_QUERY,
   SIO_GET_EXTENSION_FUNCTION_POINTER,
   SO_MAX_MSG_SIZE,
   SOCK_STREAM,
   type SOCKADDR,
-  type SOCKET_ADDRESS_LIST,
   SOCKET_ERROR,
   SOL_SOCKET,
   WINSOCK_VERSION,
@@ -43,12 +41,13 @@ import {
   WSS_OPERATION_IN_PROGRESS,
 } from '../../spi/index.js';
 import { type Acceptor, accept } from './accept.js';
-import { hostAddresses, isAddress, matchAddress } from './addresses.js';
+import { isAddress } from './addresses.js';
 import { isTcpip, protocolInfo } from './catalog.js';
 import { type ExtensionHost, extensionFunction } from './extensions.js';
 import { MESSAGE_SIZE_MAX } from './limits.js';
 import { Links } from './links.js';
 import { Listener } from './listener.js';
+import { type NotifyAddresses, ProxyDriver } from './proxy.js';
 import type { Scheduler } from './scheduler.js';
 import { receive, send } from './send.js';
 import { SharedMemorySocket } from './socket.js';
@@ -64,6 +63,8 @@ export interface SharedMemoryOptions {
   /** Milliseconds that a connect may take before TCP/IP is tried. */
   connectBudget: number;
   scheduler: Scheduler;
+  /** Tells of the addresses that TCP/IP assigns. Default: the kernel does. */
+  notifyAddresses?: NotifyAddresses;
 }
 
 /** The provider of one event loop. `startFailure` tells, after WSASYSNOTREADY, why. */
@@ -76,9 +77,12 @@ export class SharedMemoryProvider implements SanServiceProvider {
   #links: Links | null = null;
   readonly #sockets = new DenseSet<SharedMemorySocket>();
   #acceptor!: Acceptor;
+  readonly #proxy: ProxyDriver;
 
   constructor(options: SharedMemoryOptions) {
     this.#options = options;
+    const { notifyAddresses = (listener) => loadPlatform().notifyAddresses(listener) } = options;
+    this.#proxy = new ProxyDriver(notifyAddresses);
   }
 
   readonly WSPStartupEx: SanServiceProvider['WSPStartupEx'] = (version, data, tcpip, upcalls, table) => {
@@ -93,6 +97,7 @@ export class SharedMemoryProvider implements SanServiceProvider {
       try {
         platform = loadPlatform();
         this.#links = new Links({ ...this.#options, platform, upcalls });
+        this.#proxy.load();
         this.#acceptor = {
           services: { upcalls, scheduler: this.#options.scheduler },
           newSocket: (family, lpErrno) => this.#newSocket(family, lpErrno),
@@ -143,14 +148,9 @@ export class SharedMemoryProvider implements SanServiceProvider {
     if (s.local !== null) return WSAEINVAL;
     if (name.sa_family !== s.family || !isAddress(name)) return WSAEFAULT;
     if (name.port <= 0 || name.port > 65535) return WSAEFAULT;
-    if (name.address !== '0.0.0.0' && name.address !== '::' && !this.#isLocal(name)) return WSAEADDRNOTAVAIL;
+    if (name.address !== '0.0.0.0' && name.address !== '::' && !this.#proxy.serves(name)) return WSAEADDRNOTAVAIL;
     s.local = { ...name };
     return 0;
-  }
-
-  #isLocal(name: SOCKADDR): boolean {
-    if (name.sa_family === AF_INET && name.address.startsWith('127.')) return true;
-    return hostAddresses().some(({ lpSockaddr }) => matchAddress(lpSockaddr.address, name) === 2);
   }
 
   #connect(s: SharedMemorySocket, name: SOCKADDR): number {
@@ -207,6 +207,7 @@ export class SharedMemoryProvider implements SanServiceProvider {
     for (const socket of this.#sockets) this.#close(socket, true);
     this.#links?.close();
     this.#links = null;
+    this.#proxy.unload();
     return 0;
   }
 
@@ -277,14 +278,7 @@ export class SharedMemoryProvider implements SanServiceProvider {
         returned.value = 8;
         return 0;
       }
-      return this.#result(s, lpErrno, () => {
-        if (code !== SIO_ADDRESS_LIST_QUERY) return WSAEOPNOTSUPP;
-        const Address = hostAddresses();
-        returned.value = 4 + Address.reduce((sum, { iSockaddrLength }) => sum + 16 + iSockaddrLength, 0);
-        if (outputSize < returned.value) return WSAEFAULT;
-        output.value = { iAddressCount: Address.length, Address } satisfies SOCKET_ADDRESS_LIST;
-        return 0;
-      });
+      return this.#result(s, lpErrno, () => this.#proxy.deviceControl(code, output, outputSize, returned));
     },
     WSPListen: (s, backlog, lpErrno) => this.#result(s, lpErrno, (socket) => this.#listen(socket, backlog)),
     WSPRecv: (s, buffers, count, _received, _flags, overlapped, _routine, _thread, lpErrno) => {

@@ -188,11 +188,30 @@ export class RdmaTransfers implements Pump {
       this.#operations.shift();
       this.#finished++;
       operation.ended = true;
-      const { error, length, overlapped } = operation;
-      if (!operation.starting) this.#owner.sent(overlapped, error, error === 0 ? length : 0);
+      if (!operation.starting) this.#tell(operation);
     }
     this.#sendFenced();
     return sent;
+  }
+
+  /** Whoever is told may throw, and the next operation has to go on nevertheless. */
+  #tell({ error, length, overlapped }: Operation): void {
+    let told = false;
+    try {
+      this.#owner.sent(overlapped, error, error === 0 ? length : 0);
+      told = true;
+    } finally {
+      if (!told) this.#advanceSoon();
+    }
+  }
+
+  #advanceSoon(): void {
+    if (this.#turnDue) return;
+    this.#turnDue = true;
+    this.#owner.scheduler.soon(() => {
+      this.#turnDue = false;
+      this.#advance(turnMax);
+    });
   }
 
   #write(operation: Operation, budget: number): number {
@@ -238,7 +257,7 @@ export class RdmaTransfers implements Pump {
   }
 
   #readDirectly(operation: Operation, range: ExposedRange): void {
-    const { link, cache, scheduler } = this.#owner;
+    const { link, cache } = this.#owner;
     let budget = directMax;
     while (!operation.isOver && budget > 0) {
       const into = operation.here(budget);
@@ -255,13 +274,7 @@ export class RdmaTransfers implements Pump {
       budget -= into.length;
     }
     if (operation.isOver) this.#leaveRange(operation);
-    else if (!this.#turnDue) {
-      this.#turnDue = true;
-      scheduler.soon(() => {
-        this.#turnDue = false;
-        this.#advance(turnMax);
-      });
-    }
+    else this.#advanceSoon();
   }
 
   #leaveRange(operation: Operation): void {

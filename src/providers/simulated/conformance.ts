@@ -18,13 +18,14 @@ const assigned = {
 
 const everyCall = Object.fromEntries(faultyCalls.map((call) => [call, 1]));
 
-/** `settings`: further knobs of both NICs, for tests of this provider alone. */
+/** Further knobs of both NICs, and of the server's, for tests of this provider alone. */
 export function openSimulated(
   { connectBudget, jitter = false, deferredSends = false, flowControl = false, registrationCache = false }: RigOptions,
   settings: Partial<SimulatedOptions> = {},
+  ofServer: Partial<SimulatedOptions> = {},
 ): Rig {
   const world = new World(1);
-  const party = ([address, ...others]: readonly [string, ...string[]]): Party => {
+  const party = ([address, ...others]: readonly [string, ...string[]], more: Partial<SimulatedOptions>): Party => {
     const process = world.process();
     const provider = new SimulatedProvider(process, {
       addresses: [address, ...others].map((one) => `${one}/24`),
@@ -35,6 +36,7 @@ export function openSimulated(
       ...(jitter ? { latency: 5, spread: 400 } : {}),
       ...(flowControl ? { spread: 0 } : {}),
       ...settings,
+      ...more,
     });
     return {
       provider,
@@ -50,8 +52,8 @@ export function openSimulated(
     };
   };
   return {
-    server: party(assigned.server),
-    client: party(assigned.client),
+    server: party(assigned.server, ofServer),
+    client: party(assigned.client, {}),
     until: async (condition, what) => {
       if (!world.runUntil(condition)) throw new Error(`still not: ${what}`);
     },

@@ -15,11 +15,9 @@ import {
   type Out,
   type ProviderSocket,
   type SanServiceProvider,
-  SIO_ADDRESS_LIST_QUERY,
   SIO_GET_EXTENSION_FUNCTION_POINTER,
   SOCK_STREAM,
   type SOCKADDR,
-  type SOCKET_ADDRESS_LIST,
   SOCKET_ERROR,
   WINSOCK_VERSION,
   WSA_FLAG_OVERLAPPED,
@@ -49,7 +47,7 @@ import {
   type WSPUPCALLTABLEEX,
   WSS_OPERATION_IN_PROGRESS,
 } from '../../spi/index.js';
-import { addressList, isAddress, isWildcard, type NicAddress, nicAddress, sockaddrSize } from './addresses.js';
+import { isAddress, isWildcard, sockaddrSize } from './addresses.js';
 import { catalogEntry, isTcpip } from './catalog.js';
 import { Connection, type ConnectionOptions } from './connection.js';
 import { type ExtensionHost, extensionFunction } from './extensions.js';
@@ -57,6 +55,7 @@ import { Faults } from './faults.js';
 import { Listener } from './listener.js';
 import { Network, type Station } from './network.js';
 import { checkOption, getOption } from './options.js';
+import { AddressAssignments, ProxyDriver } from './proxy.js';
 import { ConnectRequest } from './request.js';
 import { defaults, type SimulatedOptions } from './settings.js';
 import { SimulatedSocket } from './socket.js';
@@ -71,7 +70,7 @@ export class SimulatedProvider implements SanServiceProvider {
   readonly options: SimulatedOptions;
   readonly faults: Faults;
   readonly #network: Network;
-  readonly #nics: readonly NicAddress[];
+  readonly #proxy: ProxyDriver;
   readonly #connectionOptions: ConnectionOptions;
   #starts = 0;
   #upcalls: WSPUPCALLTABLEEX | null = null;
@@ -85,7 +84,7 @@ export class SimulatedProvider implements SanServiceProvider {
     this.name = this.options.name;
     this.faults = this.options.faults ?? new Faults(process.world);
     this.#network = Network.of(process.world, this.options.network);
-    this.#nics = this.options.addresses.map(nicAddress);
+    this.#proxy = new ProxyDriver(this.options.assignments ?? new AddressAssignments(this.options.addresses));
     this.#connectionOptions = { ...this.options, faults: this.faults };
     const sockets = this.#sockets;
     this.#station = {
@@ -93,7 +92,7 @@ export class SimulatedProvider implements SanServiceProvider {
       get listening() {
         return [...sockets].filter(({ listener }) => listener !== null);
       },
-      owns: (address) => this.#nics.some((nic) => nic.address === address),
+      owns: (address) => this.#proxy.serves(address),
     };
     this.#host = {
       ...this.options,
@@ -119,6 +118,7 @@ export class SimulatedProvider implements SanServiceProvider {
     if (this.#starts === 0) {
       this.#upcalls = upcalls;
       this.#network.attach(this.#station);
+      this.#proxy.load();
       this.process.onKilled.add(this.#killed);
     }
     this.#starts++;
@@ -308,6 +308,7 @@ export class SimulatedProvider implements SanServiceProvider {
       this.#close(socket, lpErrno);
     }
     this.#network.detach(this.#station);
+    this.#proxy.unload();
     this.process.onKilled.delete(this.#killed);
     return 0;
   }
@@ -366,14 +367,7 @@ export class SimulatedProvider implements SanServiceProvider {
         returned.value = 8;
         return 0;
       }
-      return this.#result(s, lpErrno, () => {
-        if (code !== SIO_ADDRESS_LIST_QUERY) return WSAEOPNOTSUPP;
-        const Address = addressList(this.#nics);
-        returned.value = 4 + Address.reduce((sum, { iSockaddrLength }) => sum + 16 + iSockaddrLength, 0);
-        if (outputSize < returned.value) return WSAEFAULT;
-        output.value = { iAddressCount: Address.length, Address } satisfies SOCKET_ADDRESS_LIST;
-        return 0;
-      });
+      return this.#result(s, lpErrno, () => this.#proxy.deviceControl(code, output, outputSize, returned));
     },
     WSPListen: (s, backlog, lpErrno) => this.#result(s, lpErrno, (socket) => this.#listen(socket, backlog)),
     WSPRecv: (s, buffers, count, _received, _flags, overlapped, _routine, _thread, lpErrno) =>

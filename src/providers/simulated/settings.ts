@@ -2,6 +2,7 @@
 
 import type { Faults } from './faults.js';
 import type { Limits } from './options.js';
+import type { AddressAssignments } from './proxy.js';
 
 export interface SimulatedOptions extends Limits {
   /** Default: `simulated`. */
@@ -10,6 +11,8 @@ export interface SimulatedOptions extends Limits {
   readonly network: string;
   /** Addresses of the NICs with the bits of their subnets. Default: `10.1.0.1/24`. */
   readonly addresses: readonly string[];
+  /** TCP/IP of the host, which assigns addresses while the provider runs. Default: null, and `addresses` stay. */
+  readonly assignments: AddressAssignments | null;
   /** A sender is held back until a receive buffer is posted; else private buffers. Default: false. */
   readonly flowControl: boolean;
   /** Private buffers of 256 bytes for each connection. Default: 1. */
@@ -41,6 +44,7 @@ export const defaults: SimulatedOptions = {
   name: 'simulated',
   network: 'san',
   addresses: ['10.1.0.1/24'],
+  assignments: null,
   flowControl: false,
   privateBuffers: 1,
   providerMemory: true,

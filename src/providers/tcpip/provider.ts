@@ -4,6 +4,7 @@
  */
 
 import { networkInterfaces } from 'node:os';
+import type { Reason } from '../../diagnostics/reasons.js';
 import {
   AF_INET,
   AF_INET6,
@@ -55,7 +56,7 @@ import {
   XP1_IFS_HANDLES,
 } from '../../spi/index.js';
 import { AcceptQueue, type Arrival } from './accept-queue.js';
-import { AddressList } from './address-list.js';
+import { AddressList, type NotifyAddresses } from './address-list.js';
 import { toWsaError, UV_ECONNABORTED, UV_EINVAL } from './errno.js';
 import { type KernelSocket, kernelSocket } from './kernel-socket.js';
 import {
@@ -120,15 +121,19 @@ export interface TcpipProvider {
   WSPCleanup(lpErrno: Out<number>): number;
   /** True for an address of this host's interfaces. */
   isOwnAddress(address: string): boolean;
-  /**
-   * Another number once the addresses of this host have changed: what SIO_ADDRESS_LIST_CHANGE tells (WSD-TBL-6). A change
-   * may show a second late.
-   */
+  /** Another number once the addresses of this host have changed. While nobody watches, a change may show a second late. */
   addressListVersion(): number;
+  /**
+   * SIO_ADDRESS_LIST_CHANGE (WSD-TBL-6): `changed` is called after each change, until what is returned is called. Null where
+   * changes can only be looked for.
+   */
+  watchAddressList(changed: () => void): (() => void) | null;
 }
 
 /** The whole of TCP/IP, for programs that have no sockets of net: what the Winsock face stands on. */
 export interface TcpipServiceProvider extends TcpipProvider {
+  /** Why changes of addresses can only be looked for; null: they are told, or nobody has wanted to know. */
+  readonly unwatched: Reason | null;
   /**
    * A socket for a caller that has no handle yet. INVALID_SOCKET with WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT,
    * WSAEPROTOTYPE, WSAEPROTONOSUPPORT, or WSAENETDOWN where Node.js keeps its native classes to itself.
@@ -197,10 +202,10 @@ class Provider implements TcpipServiceProvider {
   readonly #addressList: AddressList;
   #requests: (new () => NativeConnectRequest) | null = null;
 
-  constructor({ TCP, original }: NativeTcp, now: () => number) {
+  constructor({ TCP, original }: NativeTcp, addressList: AddressList) {
     this.#TCP = TCP;
     this.#native = original;
-    this.#addressList = new AddressList(now);
+    this.#addressList = addressList;
   }
 
   adopt(handle: NativeTcpHandle): TcpipSocket {
@@ -404,6 +409,14 @@ class Provider implements TcpipServiceProvider {
   addressListVersion(): number {
     return this.#addressList.version;
   }
+
+  get unwatched(): Reason | null {
+    return this.#addressList.unwatched;
+  }
+
+  watchAddressList(changed: () => void): (() => void) | null {
+    return this.#addressList.watch(changed);
+  }
 }
 
 function isDescriptor(s: TcpipSocket): s is TcpipDescriptor {
@@ -455,9 +468,9 @@ function forFamily(name: SOCKADDR, family: number): string {
   return family === AF_INET6 && name.sa_family === AF_INET ? `::ffff:${name.address}` : name.address;
 }
 
-/** The TCP/IP provider. `now`: milliseconds, monotonic. Throws where the runtime has no native TCP handle: `nativeTcp()` tells before. */
-export function createTcpipProvider(now = () => performance.now()): TcpipServiceProvider {
+/** The TCP/IP provider. `now`: milliseconds, monotonic; `notify`: see {@link AddressList}. Throws where the runtime has no native TCP handle: `nativeTcp()` tells before. */
+export function createTcpipProvider(now = () => performance.now(), notify?: NotifyAddresses): TcpipServiceProvider {
   const native = nativeTcp();
   if (native === null) throw new Error('The native TCP handle of Node.js is not available');
-  return new Provider(native, now);
+  return new Provider(native, new AddressList(now, notify));
 }
