@@ -1,16 +1,20 @@
 /** Providers that are broken on purpose, at least one for each family of provider-side rules: the kit names the rule. */
 
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { rules, runConformance, type Subject } from '../../src/conformance/index.js';
+import { pathToFileURL } from 'node:url';
+import { loadSubject, rules, runConformance, type Subject } from '../../src/conformance/index.js';
 import { familyOf } from '../../src/conformance/rules.js';
 import simulated from '../../src/providers/simulated/conformance.js';
 import {
   CF_DEFER,
   CF_REJECT,
   type ConditionFunction,
+  FD_ACCEPT,
   FD_CONNECT_BIT,
   PFL_HIDDEN,
+  type ProviderSocket,
   SIO_ADDRESS_LIST_QUERY,
   type SOCKET_ADDRESS_LIST,
   SOMAXCONN,
@@ -29,6 +33,7 @@ import {
   WSPRdmaWriteGuid,
   WSPRegisterMemoryGuid,
 } from '../../src/spi/index.js';
+import { repositoryRoot } from '../../tools/source/files.js';
 import { type Alterations, altered } from './altered.js';
 
 interface Broken extends Alterations {
@@ -280,10 +285,50 @@ async function failedRules(subject: Subject, only: RegExp): Promise<readonly str
   return report.rules.filter(({ result }) => result === 'failed').map(({ id }) => id);
 }
 
-for (const { rule, what, only = new RegExp(`${rule}(?!\\d)`), ...alterations } of broken) {
-  test(`conformance kit: ${what} breaks ${rule}`, async () => {
-    assert.deepEqual(await failedRules(altered(simulated, {}), only), [], 'as it is it conforms');
-    const failed = await failedRules(altered(simulated, alterations), only);
+/** Of the documentation: it spans processes, and its transport can be reached. */
+const example = await loadSubject(
+  pathToFileURL(join(repositoryRoot(), 'examples/unix-socket-provider/conformance.js')).href,
+);
+/** Sockets of the example that listen. */
+const listening = new WeakSet<ProviderSocket>();
+
+const brokenExample: readonly Broken[] = [
+  {
+    rule: 'WSD-CLS-20',
+    what: 'the connection with a process that was killed is closed, not aborted,',
+    only: /killed right after it has accepted/,
+    upcalls: ({ WPUCompleteOverlappedRequest }) => ({
+      WPUCompleteOverlappedRequest: (s, overlapped, error, ...rest) =>
+        WPUCompleteOverlappedRequest(s, overlapped, error === WSAECONNABORTED ? WSAECONNRESET : error, ...rest),
+    }),
+  },
+  {
+    rule: 'WSD-LSN-6',
+    what: 'a listener with strangers says that somebody asks',
+    only: /strangers that say nothing/,
+    table: ({ WSPListen, WSPEnumNetworkEvents }) => ({
+      WSPListen: (s, ...rest) => {
+        listening.add(s);
+        return WSPListen(s, ...rest);
+      },
+      WSPEnumNetworkEvents: (s, event, events, errno) => {
+        const result = WSPEnumNetworkEvents(s, event, events, errno);
+        if (listening.has(s)) events.lNetworkEvents |= FD_ACCEPT;
+        return result;
+      },
+    }),
+  },
+];
+
+const all = [
+  ...broken.map((one) => ({ ...one, subject: simulated })),
+  ...brokenExample.map((one) => ({ ...one, subject: example })),
+];
+
+for (const { rule, what, subject, only = new RegExp(`${rule}(?!\\d)`), ...alterations } of all) {
+  test(`conformance kit: ${what} breaks ${rule} [${subject.name}]`, async () => {
+    assert.deepEqual(await failedRules(altered(subject, {}), only), [], 'as it is it conforms');
+    const failed = await failedRules(altered(subject, alterations), only);
     assert.ok(failed.includes(rule), `failed: ${failed.join(', ')}`);
   });
 }

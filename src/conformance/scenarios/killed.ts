@@ -238,7 +238,7 @@ export const killed: readonly Scenario[] = [
       await bench.settle();
       assert.ok([WSAEWOULDBLOCK, WSAECONNRESET].includes(await peer.call('failToAccept')));
     },
-    { ...options, connectBudget: 800 },
+    { ...options, connectBudget: 1500 },
   ),
 
   scenario(
