@@ -107,8 +107,8 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
   addStatusSource({
     connections: () => made.connections(),
     unavailable: () => made.startReason,
-    peers: () => links()?.peers() ?? [],
     unwatched: () => getTcpip().unwatched,
+    peers: () => links()?.peers() ?? [],
     polling: () => {
       const polling = sharedMemory.links?.polling;
       return polling === undefined ? null : { fruitless: polling.fruitless / 1000, time: polling.time / 1000 };

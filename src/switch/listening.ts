@@ -32,10 +32,9 @@ export class SanListener implements NegotiationHandler {
       this.#closed ? CF_REJECT : this.#handler.condition(this.#asFamily(caller), this.#asFamily(callee)),
     () => this.#services.count('provider-error'),
   );
-  /** No requests are taken any more. */
   #closed = false;
-  /** The program does not listen any more. */
-  #ended = false;
+  /** Nobody wants what still negotiates. */
+  #abandoned = false;
   /** The program has not decided on the first request. */
   #deferred = false;
 
@@ -134,7 +133,7 @@ export class SanListener implements NegotiationHandler {
   }
 
   negotiated(connection: Connection): void {
-    if (this.#ended) connection.reset();
+    if (this.#abandoned) connection.reset();
     else this.#handler.accepted(connection);
   }
 
@@ -151,8 +150,8 @@ export class SanListener implements NegotiationHandler {
 
   /** Stops listening; requests that wait are refused, connections that negotiate are reset. */
   close(): void {
+    this.#abandoned = true;
     this.withdraw();
-    this.#ended = true;
     for (const connection of this.#services.connections) if (connection.negotiation === this) connection.reset();
   }
 
