@@ -29,6 +29,13 @@ let instance: Switch | null = null;
 let tcpip: TcpipServiceProvider | null = null;
 let links: () => Links | null = () => null;
 
+/** What the conformance kit needs of the providers, by name. The modules of these URLs have it as their default export. */
+export const conformanceSubjects: Readonly<Record<string, string>> = {
+  'shared-memory': new URL('./providers/shared-memory/conformance.js', import.meta.url).href,
+  simulated: new URL('./providers/simulated/conformance.js', import.meta.url).href,
+  tcpip: new URL('./providers/tcpip/conformance.js', import.meta.url).href,
+};
+
 /** The switch of this event loop, made at the first call. Nothing is loaded from outside before a socket needs it. */
 export function getSwitch(): Switch {
   if (instance === null) {
