@@ -25,6 +25,7 @@ export class ProviderBench {
   readonly patience: number;
   readonly server: Node;
   readonly client: Node;
+  #next: Node | null = null;
   #port = 40_000;
   readonly #peers: Peer[] = [];
 
@@ -34,6 +35,19 @@ export class ProviderBench {
     this.patience = patience;
     this.server = new Node(rig.server);
     this.client = new Node(rig.client);
+  }
+
+  /** Another process on the client's host, which duplication needs. */
+  get next(): Node {
+    const { next } = this.rig;
+    assert.ok(next !== undefined, 'a provider that declares duplication needs a third party in its rig');
+    this.#next ??= new Node(next);
+    return this.#next;
+  }
+
+  /** What must hold at the end of every scenario. */
+  checkEnd(): void {
+    for (const node of [this.server, this.client, this.#next]) node?.checkEnd();
   }
 
   /** Whether the provider declares it. */
@@ -131,6 +145,7 @@ export class ProviderBench {
     try {
       this.client.stop();
       this.server.stop();
+      this.#next?.stop();
       await Promise.all(this.#peers.map((peer) => peer.kill()));
     } finally {
       this.rig.close();

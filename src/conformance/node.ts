@@ -90,6 +90,23 @@ export class Node extends SwitchSide {
     return this.party.provider.WSPStartupEx(version, data, info, this.upcalls, out);
   }
 
+  /** The protocol info by which the socket goes on in that process. */
+  duplicate(socket: ProviderSocket, processId: number): WSAPROTOCOL_INFO {
+    const info = { ...this.party.provider.protocolInfo };
+    assert.equal(this.table.WSPDuplicateSocket(socket, processId, info, this.errno), 0);
+    return info;
+  }
+
+  receive(info: WSAPROTOCOL_INFO): ProviderSocket | typeof INVALID_SOCKET {
+    return this.table.WSPSocket(AF_INET, SOCK_STREAM, IPPROTO_TCP, info, 0, WSA_FLAG_OVERLAPPED, this.errno);
+  }
+
+  received(info: WSAPROTOCOL_INFO): ProviderSocket {
+    const socket = this.receive(info);
+    assert.ok(socket !== INVALID_SOCKET);
+    return socket;
+  }
+
   /** Asserts that the call failed, and returns its error. */
   failure(result: unknown): number {
     assert.ok(

@@ -75,8 +75,7 @@ export async function runScenario(subject: Subject, scenario: Scenario, patience
     } finally {
       await bench.close();
     }
-    bench.server.checkEnd();
-    bench.client.checkEnd();
+    bench.checkEnd();
   } finally {
     clearInterval(alive);
   }

@@ -46,6 +46,8 @@ export interface Party {
   readonly address: string;
   /** Further addresses at which it can be reached. The server needs at least one. */
   readonly others: readonly string[];
+  /** By which WSPDuplicateSocket names its process. Needed with duplication. */
+  readonly processId?: number;
   /** Its process ends without a word: what the kernel would do to its files and sockets is done here. */
   kill(): void;
   /** Its calls find no memory from now on, until the function that is returned is called. Optional. */
@@ -99,6 +101,8 @@ export interface Liar {
 export interface Rig {
   readonly server: Party;
   readonly client: Party;
+  /** Another process on the client's host. Needed with duplication. */
+  readonly next?: Party;
   /** Where another process can join by {@link Subject.join}: a directory, say. */
   readonly place?: string;
   readonly malice?: Malice;

@@ -64,7 +64,10 @@ function make({ directory, options, count, ...more }: Making): Made {
   });
   const others = ['127.0.0.2', '127.0.0.99'];
   // The end of a process is the end of its Unix sockets, without a word on the ring.
-  return { provider, party: { provider, address: '127.0.0.1', others, kill: () => provider.links?.close() } };
+  return {
+    provider,
+    party: { provider, processId: process.pid, address: '127.0.0.1', others, kill: () => provider.links?.close() },
+  };
 }
 
 /** `server`: what only the server gets, for tests of this provider alone. */
@@ -77,13 +80,15 @@ export function openSharedMemory(
   const count = (reason: Reason): void => {
     reasons.push(reason);
   };
-  const made = [make({ directory, options, count, ...server }), make({ directory, options, count })] as const;
+  const more = (): Made => make({ directory, options, count });
+  const made = [make({ directory, options, count, ...server }), more(), more()] as const;
   const liars: (() => void)[] = [];
   const isQuiet = (): boolean =>
     made.every(({ provider: { links } }) => [...(links?.all ?? [])].every((one) => !one.hasRecords && !one.hasWaiting));
   return {
     server: made[0].party,
     client: made[1].party,
+    next: made[2].party,
     place: directory,
     reasons,
     malice: maliceIn(directory, liars),

@@ -54,6 +54,7 @@ export function openSimulated(
   return {
     server: party(assigned.server, ofServer),
     client: party(assigned.client, {}),
+    next: party(assigned.client, {}),
     until: async (condition, what) => {
       if (!world.runUntil(condition)) throw new Error(`still not: ${what}`);
     },
