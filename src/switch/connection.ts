@@ -70,7 +70,8 @@ export class Connection
   negotiation: NegotiationHandler | null = null;
   #companionOpen = true;
   #lost = false;
-  readonly established: number;
+  readonly #established: number;
+  looks = 0;
   readonly #errno: Out<number>;
   #sendBuffer: WSABUF = { len: 0, buf: noMemory, offset: 0 };
   #sendList: readonly WSABUF[] = [this.#sendBuffer];
@@ -99,7 +100,7 @@ export class Connection
     this.localAddress = local;
     this.peerAddress = peer;
     this.#session = new Session(this, this, { offer, initiator, copyMax, gatherMax, acceptMax, largeThreshold });
-    this.established = services.now();
+    this.#established = services.now();
     handle.target = this;
     services.connections.add(this);
   }
@@ -205,7 +206,7 @@ export class Connection
       localAddress: { address: this.localAddress.address, port: this.localAddress.port },
       peerAddress: { address: this.peerAddress.address, port: this.peerAddress.port },
       peerPid: this.#carrier.provider.extensions.diagnostics?.WSPQueryPeerProcess(this.#socket) ?? null,
-      age: Math.round(this.#services.now() - this.established),
+      age: Math.round(this.#services.now() - this.#established),
       bytesRead: session.bytesReceived,
       bytesWritten: session.bytesSent,
       credits: session.credits,
@@ -381,7 +382,7 @@ export class Connection
     this.#services.released(this.#carrier);
     this.onClosed?.();
     this.onClosed = null;
-    this.events?.onClosed?.(cause, this.#services.now() - this.established);
+    this.events?.onClosed?.(cause, this.#services.now() - this.#established);
   }
 
   #socketOpen = true;

@@ -189,7 +189,7 @@ export class Switch {
       carriers: this.#carriers,
       routes: this.#carriers.routes,
       waitingWrites: new WaitingWrites(scheduler),
-      negotiationTimeouts: new NegotiationTimeouts(scheduler, () => this.#options.now(), connections),
+      negotiationTimeouts: new NegotiationTimeouts(scheduler, connections),
       connections,
       companions: new DenseSet(),
       trace,
