@@ -16,6 +16,7 @@ import {
   SOCK_STREAM,
   type SOCKADDR,
   SOCKET_ERROR,
+  tcpipInfo,
   WINSOCK_VERSION,
   WSA_FLAG_OVERLAPPED,
   WSA_IO_PENDING,
@@ -42,7 +43,6 @@ import {
 import { type Memory, name, notify, region } from './memory.js';
 import type { Party } from './subject.js';
 import { SwitchSide } from './switch-side.js';
-import { tcpipInfo } from './tcpip-info.js';
 
 /** A socket with the event object that was selected for it. */
 export interface Selected {

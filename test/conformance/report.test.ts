@@ -11,9 +11,9 @@ import {
   scenarios,
 } from '../../src/conformance/index.js';
 import { rulesOf } from '../../src/conformance/scenario.js';
-import { tcpipInfo } from '../../src/conformance/tcpip-info.js';
 import simulated from '../../src/providers/simulated/conformance.js';
 import { createTcpipProvider } from '../../src/providers/tcpip/index.js';
+import { tcpipInfo } from '../../src/spi/index.js';
 import { readCatalogue } from '../../tools/rules/catalogue.js';
 import { filesBelow, readSource, repositoryRoot } from '../../tools/source/files.js';
 import { altered } from './altered.js';

@@ -10,6 +10,7 @@ import {
   SIO_ADDRESS_LIST_QUERY,
   SOCK_STREAM,
   type SOCKET_ADDRESS_LIST,
+  tcpipInfo,
   WINSOCK_VERSION,
   WSA_FLAG_OVERLAPPED,
   WSAEFAULT,
@@ -29,7 +30,6 @@ import {
   WSPRegisterRdmaMemoryGuid,
 } from '../../spi/index.js';
 import { type Scenario, scenario } from '../scenario.js';
-import { tcpipInfo } from '../tcpip-info.js';
 
 const mandatory = {
   WSPRegisterMemoryGuid,

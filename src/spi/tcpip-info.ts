@@ -8,13 +8,13 @@ import {
   SECURITY_PROTOCOL_NONE,
   SOCK_STREAM,
   WINSOCK_VERSION,
-  type WSAPROTOCOL_INFO,
   XP1_EXPEDITED_DATA,
   XP1_GRACEFUL_CLOSE,
   XP1_GUARANTEED_DELIVERY,
   XP1_GUARANTEED_ORDER,
   XP1_IFS_HANDLES,
-} from '../spi/index.js';
+} from './constants.js';
+import type { WSAPROTOCOL_INFO } from './structures.js';
 
 export const tcpipInfo: WSAPROTOCOL_INFO = Object.freeze({
   dwServiceFlags1:
