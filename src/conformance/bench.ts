@@ -26,13 +26,14 @@ export class ProviderBench {
   readonly server: Node;
   readonly client: Node;
   #next: Node | null = null;
-  #port = 40_000;
+  #port: number;
   readonly #peers: Peer[] = [];
 
   constructor(rig: Rig, subject: Subject, patience = usualPatience) {
     this.rig = rig;
     this.subject = subject;
     this.patience = patience;
+    this.#port = rig.firstPort ?? 40_000;
     this.server = new Node(rig.server);
     this.client = new Node(rig.client);
   }

@@ -106,6 +106,8 @@ export interface Rig {
   /** Where another process can join by {@link Subject.join}: a directory, say. */
   readonly place?: string;
   readonly malice?: Malice;
+  /** Scenarios use this port and those that follow, a hundred at most. For parties that share their ports with other programs. Default: 40,000. */
+  readonly firstPort?: number;
   /** Lets time pass until the condition holds; rejects if it never does. Default: turns of this event loop, up to the time limit. */
   until?(condition: () => boolean, what: string): Promise<void>;
   /** Lets everything arrive that is under way. Default: some turns of this event loop, right for a transport of the local kernel. */

@@ -152,6 +152,9 @@ const party = (): Party => ({
   kill: () => {},
 });
 
+/** Below the ports that systems give to connects, and another place for each process: a wildcard listener meets them all. */
+const firstPort = 10_000 + (process.pid % 200) * 100;
+
 const subject: Subject = {
   name: 'tcpip',
   carrier: 'tcpip',
@@ -166,6 +169,6 @@ const subject: Subject = {
     providerMemory: false,
   },
   module: async () => providerModule,
-  open: () => ({ server: party(), client: party(), close: () => {} }),
+  open: () => ({ server: party(), client: party(), firstPort, close: () => {} }),
 };
 export default subject;
