@@ -16,25 +16,14 @@ import {
 import {
   AF_INET,
   AF_INET6,
-  BASE_PROTOCOL,
-  BIGENDIAN,
-  IPPROTO_TCP,
   type Out,
   type QOS,
-  SECURITY_PROTOCOL_NONE,
-  SOCK_STREAM,
   type SOCKADDR,
   SOCKET_ERROR,
-  WINSOCK_VERSION,
+  tcpipInfo,
   WSAEFAULT,
   WSAEOPNOTSUPP,
   WSAEWOULDBLOCK,
-  type WSAPROTOCOL_INFO,
-  XP1_EXPEDITED_DATA,
-  XP1_GRACEFUL_CLOSE,
-  XP1_GUARANTEED_DELIVERY,
-  XP1_GUARANTEED_ORDER,
-  XP1_IFS_HANDLES,
 } from '../src/spi/index.js';
 
 const { errno } = constants;
@@ -42,27 +31,6 @@ const ephemeralFirst = 20_000;
 /** Microseconds of a journey. */
 const latency = 50;
 const spread = 50;
-
-const protocolInfo: WSAPROTOCOL_INFO = {
-  dwServiceFlags1:
-    XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_GRACEFUL_CLOSE | XP1_EXPEDITED_DATA | XP1_IFS_HANDLES,
-  dwProviderFlags: 0,
-  ProviderId: 'E70F1AA0-AB8B-11CF-8CA3-00805F48A192',
-  dwCatalogEntryId: 1001,
-  ProtocolChain: { ChainLen: BASE_PROTOCOL },
-  iVersion: WINSOCK_VERSION,
-  iAddressFamily: AF_INET,
-  iMaxSockAddr: 16,
-  iMinSockAddr: 16,
-  iSocketType: SOCK_STREAM,
-  iProtocol: IPPROTO_TCP,
-  iProtocolMaxOffset: 0,
-  iNetworkByteOrder: BIGENDIAN,
-  iSecurityScheme: SECURITY_PROTOCOL_NONE,
-  dwMessageSize: 0,
-  dwProviderReserved: 0,
-  szProtocol: 'TCP/IP',
-};
 
 /** All sockets of a world, by nobody's event loop: the kernels and the wires between them. */
 class TcpNetwork {
@@ -235,7 +203,7 @@ function describe(name: SOCKADDR | null, out: NativeAddress): number {
 
 /** The TCP/IP provider of one process. */
 export class SimulatedTcpip implements TcpipProvider {
-  readonly protocolInfo = protocolInfo;
+  readonly protocolInfo = tcpipInfo;
   readonly network: TcpNetwork;
   /** Statuses (negative errnos of libuv) with which the next connects end; 0 lets one pass. */
   readonly plannedConnects: number[] = [];

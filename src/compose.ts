@@ -31,6 +31,13 @@ let tcpip: TcpipServiceProvider | null = null;
 let sharing: SharePlace | null = null;
 let links: () => Links | null = () => null;
 
+/** What the conformance kit needs of the providers, by name. The modules of these URLs have it as their default export. */
+export const conformanceSubjects: Readonly<Record<string, string>> = {
+  'shared-memory': new URL('./providers/shared-memory/conformance.js', import.meta.url).href,
+  simulated: new URL('./providers/simulated/conformance.js', import.meta.url).href,
+  tcpip: new URL('./providers/tcpip/conformance.js', import.meta.url).href,
+};
+
 /** The switch of this event loop, made at the first call. Nothing is loaded from outside before a socket needs it. */
 export function getSwitch(): Switch {
   if (instance === null) {
@@ -104,8 +111,8 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
   addStatusSource({
     connections: () => made.connections(),
     unavailable: () => made.startReason,
-    peers: () => links()?.peers() ?? [],
     unwatched: () => getTcpip().unwatched,
+    peers: () => links()?.peers() ?? [],
     polling: () => {
       const polling = sharedMemory.links?.polling;
       return polling === undefined ? null : { fruitless: polling.fruitless / 1000, time: polling.time / 1000 };

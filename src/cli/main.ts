@@ -3,6 +3,7 @@
 
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
+import { addConformance } from './conformance.js';
 import { addDoctor } from './doctor.js';
 import { addRun } from './run.js';
 import { addStatus } from './status.js';
@@ -20,4 +21,5 @@ const program = new Command('sockets-direct')
 addRun(program);
 addDoctor(program);
 addStatus(program);
+addConformance(program);
 void program.parseAsync();

@@ -14,11 +14,11 @@ export interface Measured {
   readonly reason: Reason | null;
   /** Median time of a round trip of 64 bytes, in microseconds. */
   readonly roundTrip: number;
-  /** Whether the memory of the listening process can be read; null: the two have no link. */
-  readonly peerMemory: PeerMemoryReason | null;
   /** What is installed in that process. */
   readonly providers: readonly ProviderStatus[];
   readonly unwatched: Reason | null;
+  /** Whether the memory of the listening process can be read; null: the two have no link. */
+  readonly peerMemory: PeerMemoryReason | null;
 }
 
 /** Milliseconds: a machine that is busy with something else has nothing wrong with it. */

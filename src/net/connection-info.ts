@@ -93,8 +93,10 @@ export function connectionInfo(socket: net.Socket | net.Server): ConnectionInfo 
   const owner = ownerOfHandle(socket as NetSocket);
   if (owner !== null) return connectionInfo(owner);
   const { _handle: handle } = socket as NetSocket;
-  // A pipe has no name to ask for, and is none of ours.
-  const isTcp = handle !== null && typeof handle.getpeername === 'function';
+  // A pipe has no name to ask for, and is none of ours. Of a closed socket only its server is left to tell: those that have
+  // a decision listen for TCP.
+  const isTcp =
+    handle === null ? server != null && Decision.get(server) !== undefined : typeof handle.getpeername === 'function';
   if (isTcp && !connecting && server != null) return { provider: 'tcpip', reason: 'accepted-by-tcpip' };
   return undecided;
 }

@@ -5,4 +5,5 @@ export * from './event.js';
 export * from './extensions.js';
 export * from './procedures.js';
 export * from './structures.js';
+export * from './tcpip-info.js';
 export * from './upcalls.js';

@@ -56,10 +56,10 @@ export class CachedMemory {
     };
   }
 
-  /** The provider is about to be cleaned up. */
-  unwatch({ WSPMemoryRegistrationCacheCallback: callback }: ExtensionFunctions): void {
-    const i = callback === null ? -1 : this.#callbacks.indexOf(callback);
-    if (i >= 0) this.#callbacks.splice(i, 1);
+  /** The provider is not there any more. */
+  forget({ WSPMemoryRegistrationCacheCallback: callback }: ExtensionFunctions): void {
+    const at = callback === null ? -1 : this.#callbacks.indexOf(callback);
+    if (at >= 0) this.#callbacks.splice(at, 1);
   }
 
   #note(buffer: ArrayBufferLike): void {

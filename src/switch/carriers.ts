@@ -32,10 +32,10 @@ export interface CarriersOptions {
   providers(): readonly SanServiceProvider[] | Reason;
   /** ProviderIds that control a SAN, the list of WSD-REG-3; absent: all that are installed do. */
   sanProviders?(): ReadonlySet<string>;
-  /** Told of a provider that is left out; the answer is the reason to show. */
-  startReason(provider: SanServiceProvider, failure: StartFailure): Reason;
   /** Writes of more bytes go by RDMA, whatever the providers wish; infinity: none. Absent: what they wish (WSD-XFR-7). */
   readonly largeThreshold?: number;
+  /** Told of a provider that is left out; the answer is the reason to show. */
+  startReason(provider: SanServiceProvider, failure: StartFailure): Reason;
 }
 
 interface LeftOut {
@@ -47,7 +47,7 @@ export class Carriers {
   readonly routes = new RoutingTable<Carrier>();
   readonly #options: CarriersOptions;
   readonly #upcalls: Upcalls;
-  readonly #cachedMemory = new CachedMemory();
+  #cachedMemory = new CachedMemory();
   #active: readonly Carrier[] = [];
   /** Removed, but not yet without connections. */
   readonly #retired = new Set<Carrier>();
@@ -102,7 +102,7 @@ export class Carriers {
         this.#cachedMemory,
       );
       const offer = offerOf(started);
-      if (offer !== null) return this.#carrier(provider, started, offer);
+      if (offer !== null) return this.#makeCarrier(provider, started, offer);
       started.table.WSPCleanup({ value: 0 });
       throw new StartFailure(`messages of ${started.messageSizeMax} bytes are too small`);
     } catch (error) {
@@ -113,6 +113,21 @@ export class Carriers {
     } finally {
       this.#upcalls.takeCreated();
     }
+  }
+
+  #makeCarrier(source: SanServiceProvider, provider: StartedProvider, offer: SessionOffer): Carrier {
+    const { providerMemory } = provider.extensions;
+    return {
+      source,
+      provider,
+      offer,
+      memory: providerMemory && new ProviderMemory(providerMemory, HEADER_SIZE + offer.payloadSize),
+      rdmaMemory: new RdmaMemory(provider),
+      largeThreshold: this.#options.largeThreshold ?? provider.rdmaThreshold,
+      addresses: provider.addresses,
+      errno: { value: 0 },
+      flags: { value: 0 },
+    };
   }
 
   /** The test that tells a SAN provider from others in the catalog (WSD-REG-5): null, or why it is none. */
@@ -148,12 +163,9 @@ export class Carriers {
 
   /** A provider that was removed has no connections any more, and is cleaned up (WSD-REG-11). */
   release(carrier: Carrier): void {
-    if (this.#retired.delete(carrier)) this.#cleanUp(carrier);
-  }
-
-  #cleanUp({ provider, errno }: Carrier): void {
-    this.#cachedMemory.unwatch(provider.extensions);
-    provider.table.WSPCleanup(errno);
+    if (!this.#retired.delete(carrier)) return;
+    this.#cachedMemory.forget(carrier.provider.extensions);
+    carrier.provider.table.WSPCleanup(carrier.errno);
   }
 
   isRetired(carrier: Carrier): boolean {
@@ -166,10 +178,11 @@ export class Carriers {
 
   /** WSPCleanup of every provider; the next `update` starts them again. */
   cleanup(): void {
-    for (const carrier of [...this.#active, ...this.#retired]) this.#cleanUp(carrier);
+    for (const carrier of [...this.#active, ...this.#retired]) carrier.provider.table.WSPCleanup(carrier.errno);
     this.#active = [];
     this.#retired.clear();
     this.#leftOut.clear();
+    this.#cachedMemory = new CachedMemory();
     this.#addressListVersion = null;
     this.routes.clear();
   }
@@ -196,20 +209,5 @@ export class Carriers {
       ...[...this.#leftOut].map(([provider, why]) => describe(provider, 'left-out', why)),
       ...[...this.#retired].map(({ source }) => describe(source, 'removed')),
     ];
-  }
-
-  #carrier(source: SanServiceProvider, provider: StartedProvider, offer: SessionOffer): Carrier {
-    const { providerMemory } = provider.extensions;
-    return {
-      source,
-      provider,
-      offer,
-      memory: providerMemory && new ProviderMemory(providerMemory, HEADER_SIZE + offer.payloadSize),
-      rdmaMemory: new RdmaMemory(provider),
-      largeThreshold: this.#options.largeThreshold ?? provider.rdmaThreshold,
-      addresses: provider.addresses,
-      errno: { value: 0 },
-      flags: { value: 0 },
-    };
   }
 }

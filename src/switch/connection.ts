@@ -75,7 +75,8 @@ export class Connection
   #companionOpen = true;
   #lost = false;
   #loss = 0;
-  readonly established: number;
+  readonly #established: number;
+  looks = 0;
   readonly #errno: Out<number>;
   #sendBuffer: WSABUF = { len: 0, buf: noMemory, offset: 0 };
   #sendList: readonly WSABUF[] = [this.#sendBuffer];
@@ -104,7 +105,7 @@ export class Connection
     this.localAddress = local;
     this.peerAddress = peer;
     this.#session = new Session(this, this, { offer, initiator, copyMax, gatherMax, acceptMax, largeThreshold });
-    this.established = services.now();
+    this.#established = services.now();
     this.#handle = handle;
     // Without a handle there is no companion any more, only what has arrived before its end.
     this.#companionOpen = this.#socketOpen = handle !== null;
@@ -207,7 +208,7 @@ export class Connection
     const session = this.#session;
     if (!session.negotiated) return null;
     const peerPid = this.#carrier.provider.extensions.diagnostics?.WSPQueryPeerProcess(this.#socket) ?? null;
-    return statusOf(this, session, this.#initiator, peerPid, this.#services.now() - this.established);
+    return statusOf(this, session, this.#initiator, peerPid, this.#services.now() - this.#established);
   }
 
   endWithProcess(): void {
@@ -452,7 +453,7 @@ export class Connection
     this.#services.released(this.#carrier);
     this.onClosed?.();
     this.onClosed = null;
-    this.events?.onClosed?.(cause, this.#services.now() - this.established);
+    this.events?.onClosed?.(cause, this.#services.now() - this.#established);
   }
 
   #socketOpen = true;

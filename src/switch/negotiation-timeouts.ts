@@ -5,24 +5,23 @@ import type { Scheduler } from './scheduler.js';
 export interface Negotiating {
   /** Who waits for the end of the negotiation; null afterwards. */
   readonly negotiation: object | null;
-  /** When the connection was made, in milliseconds of the clock. */
-  readonly established: number;
+  /** How often it has been found negotiating. Counted, because time in which this loop did not turn is not the peer's. */
+  looks: number;
   negotiationExpired(): void;
 }
 
-/** Milliseconds between two looks; a negotiation expires after one to two of them. */
-const period = 10_000;
+/** Milliseconds between two looks, and the look at which a negotiation expires: after 10 to 15 s. */
+const period = 5_000;
+const looksMax = 3;
 
 export class NegotiationTimeouts {
   readonly #scheduler: Scheduler;
-  readonly #now: () => number;
   readonly #connections: Iterable<Negotiating>;
   #armed = false;
 
-  /** `now`: milliseconds. Looks after those `connections` that negotiate. */
-  constructor(scheduler: Scheduler, now: () => number, connections: Iterable<Negotiating>) {
+  /** Looks after those `connections` that negotiate. */
+  constructor(scheduler: Scheduler, connections: Iterable<Negotiating>) {
     this.#scheduler = scheduler;
-    this.#now = now;
     this.#connections = connections;
   }
 
@@ -37,11 +36,10 @@ export class NegotiationTimeouts {
   }
 
   #look(): void {
-    const before = this.#now() - period;
     let left = false;
     for (const connection of this.#connections) {
       if (connection.negotiation === null) continue;
-      if (connection.established <= before) connection.negotiationExpired();
+      if (++connection.looks >= looksMax) connection.negotiationExpired();
       else left = true;
     }
     if (left) this.arm();

@@ -165,7 +165,8 @@ export class Socket implements SwitchSocket, AttemptHandler {
       this.#fallBack(remote, handler, excluded);
       return;
     }
-    if (this.#context.isForeign(remote)) {
+    // Nobody can be reached at port 0, and TCP/IP has its own error for it.
+    if (remote.port === 0 || this.#context.isForeign(remote)) {
       this.#fallBack(remote, handler, 'not-routed');
       return;
     }

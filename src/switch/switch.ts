@@ -47,22 +47,21 @@ export class Switch {
   /** What is started at the first use must not keep the asynchronous context of whoever came first. */
   readonly #root = new AsyncResource('SocketsDirectSwitch');
   readonly #carriers: Carriers;
-  readonly #listening = new Set<Socket>();
+  /** What all sockets have in common. */
+  readonly #socketContext: SocketContext;
   #services: Services | null = null;
   /** Why no SAN can be used; null: one can, or none was needed yet. */
   #unavailable: Reason | null = null;
   /** End the watching of providers and addresses. */
   #stops: (() => void)[] = [];
   #reconsidering = false;
-  /** What all sockets have in common. */
-  readonly #socketContext: SocketContext;
 
   constructor(options: SwitchOptions) {
     this.#options = options;
     this.#carriers = new Carriers(options, this.#upcalls);
     const { tcpip, required, policy = null, isForeign, count } = options;
-    const listening = this.#listening;
-    this.#socketContext = { tcpip, required, policy, isForeign, count, listening, services: () => this.#start() };
+    const services = () => this.#start();
+    this.#socketContext = { tcpip, required, policy, isForeign, count, services, listening: new Set() };
   }
 
   /** WSD-SOC-1: the program has made its TCP/IP socket; the switch keeps a record of it, and nothing else happens yet. */
@@ -164,7 +163,7 @@ export class Switch {
   #reconsider(): void {
     this.#reconsidering = false;
     this.#carriers.refresh();
-    for (const socket of [...this.#listening]) socket.reconsider();
+    for (const socket of [...this.#socketContext.listening]) socket.reconsider();
   }
 
   /** Not in a call stack of the provider, which may be what has closed the last socket. */
@@ -205,7 +204,7 @@ export class Switch {
       carriers: this.#carriers,
       routes: this.#carriers.routes,
       waitingWrites: new WaitingWrites(scheduler),
-      negotiationTimeouts: new NegotiationTimeouts(scheduler, () => this.#options.now(), connections),
+      negotiationTimeouts: new NegotiationTimeouts(scheduler, connections),
       connections,
       companions: new DenseSet(),
       trace,

@@ -44,6 +44,35 @@ test('a fallback has its reason', async () => {
   assert.deepEqual(connectionInfo(client), { provider: 'tcpip', reason: 'no-listener' });
 });
 
+test('what TCP/IP has brought to a server, also when it is closed', async () => {
+  const server = net.createServer();
+  const port = await listen(server);
+  // TLS that begins on a socket which still connects is left to TCP/IP.
+  const client = tls.connect({ socket: net.connect(port, '127.0.0.1'), rejectUnauthorized: false });
+  client.on('error', () => {});
+  const [accepted] = (await once(server, 'connection')) as [net.Socket];
+  const expected = { provider: 'tcpip', reason: 'accepted-by-tcpip' };
+  assert.deepEqual(connectionInfo(accepted), expected);
+  accepted.destroy();
+  await once(accepted, 'close');
+  assert.deepEqual(connectionInfo(accepted), expected);
+});
+
+test('a socket of a pipe is nobody of ours, open or closed', async (t) => {
+  const server = net.createServer();
+  t.after(() => server.close());
+  server.listen(`\0sockets-direct-test-${process.pid}`);
+  await once(server, 'listening');
+  const client = net.connect(server.address() as string);
+  const [accepted] = (await once(server, 'connection')) as [net.Socket];
+  const undecided = { provider: null, reason: null };
+  assert.deepEqual(connectionInfo(accepted), undecided);
+  client.destroy();
+  accepted.destroy();
+  await once(accepted, 'close');
+  assert.deepEqual(connectionInfo(accepted), undecided);
+});
+
 test('a scoped address is left to TCP/IP', async () => {
   const client = net.connect(1, 'fe80::1%lo');
   await new Promise((resolve) => client.on('error', resolve));

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { name } from '../../src/conformance/memory.js';
 import { AddressAssignments } from '../../src/providers/simulated/proxy.js';
 import {
   SIO_ADDRESS_LIST_CHANGE,
@@ -12,8 +13,7 @@ import {
   WSAEOPNOTSUPP,
 } from '../../src/spi/index.js';
 import { providers } from './adapters.js';
-import { name } from './memory.js';
-import { type Node, on, ProviderBench } from './support.js';
+import { type Node, on, type ProviderBench } from './support.js';
 
 /** What the provider lists, apart from the loopback network. */
 function listed({ table, errno, socket }: { table: Node['table']; errno: Node['errno']; socket: object }): string[] {
@@ -54,6 +54,13 @@ function withAddresses(
   return on(provider, (bench) => body(bench, assignments), { assignments });
 }
 
+/** An address and a device that are not the providers' business. */
+const strangers = {
+  // Only on its own link is such an address one.
+  'shared-memory': ['fe80::7/64', 1],
+  simulated: ['10.9.0.1/24', 7],
+} as const;
+
 for (const provider of providers) {
   test(
     `[${provider}] WSD-PRX-3 all addresses that there are are known right after the start`,
@@ -85,8 +92,8 @@ for (const provider of providers) {
 
   test(
     `[${provider}] WSD-PRX-4 what is not of its NICs is ignored, when it comes and when it goes`,
-    withAddresses(provider, ({ server, rig: { stranger } }, assignments) => {
-      const [address, device] = stranger;
+    withAddresses(provider, ({ server }, assignments) => {
+      const [address, device] = strangers[provider];
       assignments.assign(address, device);
       assert.deepEqual(addressesOf(server), ['10.1.0.1']);
       assignments.assign(address.replace(/\/.*/, '/128').replace(/^10.*/, '10.1.0.1/24'), device + 1000);
@@ -116,18 +123,15 @@ for (const provider of providers) {
     }),
   );
 
-  test(`[${provider}] WSD-PRX-2 nothing is told to a provider that has been cleaned up`, () => {
-    const assignments = new AddressAssignments(['10.1.0.1/24']);
-    const bench = new ProviderBench(provider, { assignments });
-    try {
+  test(
+    `[${provider}] WSD-PRX-2 nothing is told to a provider that has been cleaned up`,
+    withAddresses(provider, ({ server }, assignments) => {
       assert.equal(assignments.listeners, 1);
-      bench.server.stop();
+      server.stop();
       assert.equal(assignments.listeners, 0);
-      assert.equal(bench.server.start({ value: null }), 0);
+      assert.equal(server.start({ value: null }), 0);
       assignments.assign('10.4.0.1/24');
-      assert.deepEqual(addressesOf(bench.server), ['10.1.0.1', '10.4.0.1']);
-    } finally {
-      bench.close();
-    }
-  });
+      assert.deepEqual(addressesOf(server), ['10.1.0.1', '10.4.0.1']);
+    }),
+  );
 }

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { PlatformError } from '../../src/platform/index.js';
 import { ARENA_SIZE, arenaLayout, RING_SIZE, SLOTS } from '../../src/providers/shared-memory/arena.js';
+import sharedMemory, { openSharedMemory, type SharedMemoryRig } from '../../src/providers/shared-memory/conformance.js';
 import { type EstablishedLink, LinkEndpoint } from '../../src/providers/shared-memory/endpoint.js';
 import {
   CONNECT_SIZE,
@@ -16,7 +17,6 @@ import { Rendezvous } from '../../src/providers/shared-memory/rendezvous.js';
 import { RingProducer } from '../../src/providers/shared-memory/ring.js';
 import { AF_INET, WSAETIMEDOUT } from '../../src/spi/index.js';
 import { platform } from '../link/support.js';
-import { type SharedMemoryRig, sharedMemoryRig } from '../provider/shared-memory-rig.js';
 import { ProviderBench } from '../provider/support.js';
 import { realTime } from '../support/real-time.js';
 
@@ -24,12 +24,12 @@ let rig: SharedMemoryRig;
 let bench: ProviderBench;
 const cleanups: (() => void)[] = [];
 beforeEach(() => {
-  rig = sharedMemoryRig({ connectBudget: 4 });
-  bench = new ProviderBench(rig);
+  rig = openSharedMemory({ connectBudget: 4 });
+  bench = new ProviderBench(rig, sharedMemory);
 });
-afterEach(() => {
+afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) cleanup();
-  bench.close();
+  await bench.close();
 });
 
 /** Somebody who can be found, and gets the links. */
@@ -37,7 +37,7 @@ function hostile(
   arenaSize = ARENA_SIZE,
   onLink: (link: EstablishedLink) => void = () => {},
 ): LinkEndpoint & { rendezvous: Rendezvous } {
-  const rendezvous = new Rendezvous({ environment: { SOCKETS_DIRECT_DIR: rig.directory }, platform });
+  const rendezvous = new Rendezvous({ environment: { SOCKETS_DIRECT_DIR: rig.place }, platform });
   const endpoint = new LinkEndpoint({ ...realTime, platform, rendezvous, arenaSize, onLink });
   cleanups.push(() => {
     endpoint.close();

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { notify, region } from '../../src/conformance/memory.js';
 import { ARENA_SIZE, arenaLayout, RING_SIZE, SLOTS } from '../../src/providers/shared-memory/arena.js';
 import { PeerLink } from '../../src/providers/shared-memory/link.js';
 import {
@@ -27,7 +28,6 @@ import {
 } from '../../src/providers/shared-memory/records.js';
 import { RingConsumer, RingProducer } from '../../src/providers/shared-memory/ring.js';
 import { MEM_READ, MEM_WRITE, WSAECONNREFUSED, WSAECONNRESET, WSAETIMEDOUT } from '../../src/spi/index.js';
-import { notify, region } from '../provider/memory.js';
 import { callee, caller, clear, Loop, type Party } from './link-support.js';
 
 /** A loop whose peer is not a link but this test's own hand. */

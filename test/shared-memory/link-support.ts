@@ -1,6 +1,7 @@
 /** Two links over one piece of plain memory, whose loops, doorbells and programs a test drives by hand. */
 
 import assert from 'node:assert/strict';
+import { notify, region } from '../../src/conformance/memory.js';
 import { ARENA_SIZE, arenaLayout, type Side, SLOTS } from '../../src/providers/shared-memory/arena.js';
 import type { PeerMoves } from '../../src/providers/shared-memory/connection.js';
 import { Connection, type ConnectionOwner } from '../../src/providers/shared-memory/connection.js';
@@ -19,7 +20,6 @@ import {
   type WSAOVERLAPPED,
   type WSPUPCALLTABLEEX,
 } from '../../src/spi/index.js';
-import { notify, region } from '../provider/memory.js';
 import { scheduler } from '../support/real-time.js';
 
 export const callee: SOCKADDR = { sa_family: AF_INET, address: '127.0.0.1', port: 80 };

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { notify, poll } from '../../src/conformance/memory.js';
 import { arenaLayout } from '../../src/providers/shared-memory/arena.js';
 import {
   REFUSED_BY_SWITCH,
@@ -17,7 +18,6 @@ import {
   WSAETIMEDOUT,
   WSS_OPERATION_IN_PROGRESS,
 } from '../../src/spi/index.js';
-import { notify, poll } from '../provider/memory.js';
 import { callee, caller, join, type Party } from './link-support.js';
 
 const bytes = (length: number, value = 7): Buffer => Buffer.alloc(length, value);

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import sharedMemory, { openSharedMemory } from '../../src/providers/shared-memory/conformance.js';
 import { SharedMemoryProvider } from '../../src/providers/shared-memory/provider.js';
 import { INVALID_SOCKET, WSAETIMEDOUT } from '../../src/spi/index.js';
-import { sharedMemoryRig } from '../provider/shared-memory-rig.js';
 import { Node, ProviderBench } from '../provider/support.js';
 import { realTime, scheduler } from '../support/real-time.js';
 
@@ -14,12 +14,12 @@ const tick = 7;
 const ticksPerDecision = 150;
 
 test('[shared-memory] each decision of the peer gives the connects that wait new time, and silence ends them', async () => {
-  const rig = sharedMemoryRig({});
-  const bench = new ProviderBench(rig);
+  const rig = openSharedMemory({ connectBudget: 15_000 });
+  const bench = new ProviderBench(rig, sharedMemory);
   const ticks: (() => void)[] = [];
   const provider = new SharedMemoryProvider({
     ...realTime,
-    environment: { SOCKETS_DIRECT_DIR: rig.directory },
+    environment: { SOCKETS_DIRECT_DIR: rig.place },
     // The peer has always been heard of just now.
     now: () => 1,
     scheduler: {
@@ -55,6 +55,6 @@ test('[shared-memory] each decision of the peer gives the connects that wait new
     assert.equal(await bench.outcome(last!, client), WSAETIMEDOUT);
   } finally {
     client.stop();
-    bench.close();
+    await bench.close();
   }
 });

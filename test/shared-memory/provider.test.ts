@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { name, poll } from '../../src/conformance/memory.js';
 import {
   AF_INET,
   AF_INET6,
@@ -17,7 +18,6 @@ import {
   WSPMemoryRegistrationCacheCallbackGuid,
   WSPRdmaReadGuid,
 } from '../../src/spi/index.js';
-import { name, poll } from '../provider/memory.js';
 import { connectedOn, type Node, on, type Selected } from '../provider/support.js';
 
 function diagnostics(node: Node): ProviderDiagnosticsExtension {

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { notify, region } from '../../src/conformance/memory.js';
 import { arenaLayout } from '../../src/providers/shared-memory/arena.js';
 import { EXPOSURE_SIZE, EXPOSURES } from '../../src/providers/shared-memory/exposures.js';
 import { LinkMemory } from '../../src/providers/shared-memory/link-memory.js';
@@ -9,7 +10,6 @@ import { ownProbe } from '../../src/providers/shared-memory/peer-memory.js';
 import { World } from '../../src/providers/simulated/world.js';
 import { MEM_READ, WSAECONNRESET } from '../../src/spi/index.js';
 import { platform } from '../link/support.js';
-import { notify, region } from '../provider/memory.js';
 import { type Joined, join } from './link-support.js';
 
 const probe = ownProbe(platform, {});

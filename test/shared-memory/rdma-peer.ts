@@ -1,9 +1,9 @@
 /** A process that exposes memory to whoever connects. Arguments: directory, port, bytes, and `off` to let nobody read it. */
 
+import { region } from '../../src/conformance/memory.js';
 import { SharedMemoryProvider } from '../../src/providers/shared-memory/provider.js';
 import { INVALID_SOCKET, MEM_READ } from '../../src/spi/index.js';
 import { until } from '../link/support.js';
-import { region } from '../provider/memory.js';
 import { Node } from '../provider/support.js';
 import { realTime } from '../support/real-time.js';
 

@@ -6,7 +6,9 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { buffer, name, poll } from '../../src/conformance/memory.js';
 import type { PeerMemoryReason } from '../../src/diagnostics/peer-memory.js';
+import sharedMemory, { openSharedMemory } from '../../src/providers/shared-memory/conformance.js';
 import type { SharedMemoryProvider } from '../../src/providers/shared-memory/provider.js';
 import {
   type ProviderSocket,
@@ -16,8 +18,6 @@ import {
   WSPRdmaReadGuid,
   WSS_OPERATION_IN_PROGRESS,
 } from '../../src/spi/index.js';
-import { buffer, name, poll } from '../provider/memory.js';
-import { sharedMemoryRig } from '../provider/shared-memory-rig.js';
 import { ProviderBench } from '../provider/support.js';
 
 const allowed = process.env.SOCKETS_DIRECT_PEER_MEMORY !== 'off';
@@ -34,11 +34,11 @@ interface Reader {
 }
 
 async function connected(t: TestContext, size: number, { here = true, there = true } = {}): Promise<Reader> {
-  const rig = sharedMemoryRig({ peerMemory: here && allowed });
-  const bench = new ProviderBench(rig);
+  const rig = openSharedMemory({ connectBudget: 15_000, peerMemory: here && allowed });
+  const bench = new ProviderBench(rig, sharedMemory);
   t.after(() => bench.close());
   const path = fileURLToPath(new URL('rdma-peer.js', import.meta.url));
-  const child = fork(path, [rig.directory, String(port), String(size), there && allowed ? '' : 'off']);
+  const child = fork(path, [rig.place, String(port), String(size), there && allowed ? '' : 'off']);
   t.after(() => child.kill('SIGKILL'));
   const [said] = (await once(child, 'message')) as [string];
   assert.equal(said, 'listening');

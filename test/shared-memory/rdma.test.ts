@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { buffer, notify, poll, region } from '../../src/conformance/memory.js';
 import { EXPOSURES } from '../../src/providers/shared-memory/exposures.js';
 import type { SharedMemoryProvider } from '../../src/providers/shared-memory/provider.js';
 import {
@@ -19,7 +20,6 @@ import {
   WSS_OPERATION_IN_PROGRESS,
 } from '../../src/spi/index.js';
 import { until } from '../link/support.js';
-import { buffer, notify, poll, region } from '../provider/memory.js';
 import { connectedOn, type Node, type ProviderBench } from '../provider/support.js';
 import { join } from './link-support.js';
 

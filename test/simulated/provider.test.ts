@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { buffer, type Memory, notify, poll, region, text } from '../../src/conformance/memory.js';
 import { SimulatedProvider } from '../../src/providers/simulated/provider.js';
 import {
   MEM_READ,
@@ -20,7 +21,6 @@ import {
   WSPRdmaWriteGuid,
   WSS_OPERATION_IN_PROGRESS,
 } from '../../src/spi/index.js';
-import { buffer, type Memory, notify, poll, region, text } from '../provider/memory.js';
 import { connectedOn, type Node } from '../provider/support.js';
 
 function simulatedOf(node: Node): SimulatedProvider {

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { region } from '../../src/conformance/memory.js';
 import {
   type ExtensionFunctions,
   MEM_READ,
@@ -11,7 +12,6 @@ import {
   WSAEFAULT,
 } from '../../src/spi/index.js';
 import { CachedMemory, notedMax } from '../../src/switch/cached-memory.js';
-import { region } from '../provider/memory.js';
 import { Bench } from './stage.js';
 import { assertSubsequence } from './support.js';
 

@@ -43,6 +43,16 @@ test('WSD-SOC-5 where no SAN is possible nothing is started, and TCP/IP carries 
   );
 });
 
+test('a connect to port 0 is for TCP/IP to refuse, and no SAN is asked', () => {
+  const local = host();
+  const { outcome } = local.connect(at('10.1.0.1', 0), at('10.1.0.2', 50_001));
+  assert.deepEqual([outcome.fellBack, outcome.reason], [true, 'not-routed']);
+  assert.deepEqual(
+    local.log.calls.map(({ on, fn }) => [on, fn]),
+    [['tcpip', 'WSPConnect']],
+  );
+});
+
 test('WSD-SOC-5 without any provider the reason for that is told', () => {
   const reasons: [Partial<SwitchOptions>, Reason][] = [
     [{ providers: () => 'ffi-unavailable' }, 'ffi-unavailable'],

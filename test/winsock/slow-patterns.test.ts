@@ -94,7 +94,8 @@ test(
     ),
 );
 
-test('a large send right after a small one is no slower than one large send [shared-memory]', limit, (t) => {
+/** A MiB in two sends against one, four times. */
+function checkSmallThenLarge(t: TestContext, threshold?: number): Promise<void> {
   const small = Buffer.alloc(64, 1);
   const large = Buffer.alloc((1 << 20) - small.length, 2);
   const whole = Buffer.concat([small, large]);
@@ -110,58 +111,42 @@ test('a large send right after a small one is no slower than one large send [sha
     async (s) => {
       for (let i = 0; i < 4; i++) await overlapped(s, whole);
     },
+    threshold,
   );
-});
+}
 
-test('several buffers are no slower than one of their size [shared-memory]', limit, (t) => {
-  const whole = Buffer.alloc(131_072, 1);
-  const parts = Array.from({ length: 16 }, (_, i) => whole.subarray(i * 8192, (i + 1) * 8192));
-  return compare(
-    t,
-    32 * whole.length,
+/** `count` buffers in one send against one buffer of their size, `sends` times. */
+function checkSeveralBuffers(
+  t: TestContext,
+  count: number,
+  size: number,
+  sends: number,
+  threshold?: number,
+): Promise<void> {
+  const whole = Buffer.alloc(count * size, 1);
+  const parts = Array.from({ length: count }, (_, i) => whole.subarray(i * size, (i + 1) * size));
+  const times =
+    (data: Buffer | Buffer[]): Pattern =>
     async (s) => {
-      for (let i = 0; i < 32; i++) await overlapped(s, parts);
-    },
-    async (s) => {
-      for (let i = 0; i < 32; i++) await overlapped(s, whole);
-    },
-  );
-});
+      for (let i = 0; i < sends; i++) await overlapped(s, data);
+    };
+  return compare(t, sends * whole.length, times(parts), times(whole), threshold);
+}
+
+test('a large send right after a small one is no slower than one large send [shared-memory]', limit, (t) =>
+  checkSmallThenLarge(t),
+);
+
+test('several buffers are no slower than one of their size [shared-memory]', limit, (t) =>
+  checkSeveralBuffers(t, 16, 8192, 32),
+);
 
 const byRdma = 100_000;
 
-test('by RDMA: a large send right after a small one is no slower than one large send [shared-memory]', limit, (t) => {
-  const small = Buffer.alloc(64, 1);
-  const large = Buffer.alloc((1 << 20) - small.length, 2);
-  const whole = Buffer.concat([small, large]);
-  return compare(
-    t,
-    4 * whole.length,
-    async (s) => {
-      for (let i = 0; i < 4; i++) {
-        await overlapped(s, small);
-        await overlapped(s, large);
-      }
-    },
-    async (s) => {
-      for (let i = 0; i < 4; i++) await overlapped(s, whole);
-    },
-    byRdma,
-  );
-});
+test('by RDMA: a large send right after a small one is no slower than one large send [shared-memory]', limit, (t) =>
+  checkSmallThenLarge(t, byRdma),
+);
 
-test('by RDMA: several buffers are no slower than one of their size [shared-memory]', limit, (t) => {
-  const whole = Buffer.alloc(2 << 20, 1);
-  const parts = Array.from({ length: 4 }, (_, i) => whole.subarray(i * 524_288, (i + 1) * 524_288));
-  return compare(
-    t,
-    4 * whole.length,
-    async (s) => {
-      for (let i = 0; i < 4; i++) await overlapped(s, parts);
-    },
-    async (s) => {
-      for (let i = 0; i < 4; i++) await overlapped(s, whole);
-    },
-    byRdma,
-  );
-});
+test('by RDMA: several buffers are no slower than one of their size [shared-memory]', limit, (t) =>
+  checkSeveralBuffers(t, 4, 524_288, 4, byRdma),
+);

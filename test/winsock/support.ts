@@ -342,3 +342,15 @@ export async function until(condition: () => boolean, what: string): Promise<voi
     await turn();
   }
 }
+
+/** Fails where a call is not over after many turns of the event loop, long before the limit of its test. */
+export async function overSoon<T>(call: Promise<T>): Promise<T> {
+  let over = false;
+  const note = (): void => {
+    over = true;
+  };
+  call.then(note, note);
+  for (let i = 0; i < 20_000 && !over; i++) await new Promise((resolve) => setImmediate(resolve));
+  if (!over) throw new Error('the call is still not over');
+  return call;
+}

@@ -53,7 +53,8 @@ export const rooms: Readonly<Record<Room, RoomRule>> = {
   },
   switch: { imports: ['session', 'spi', 'diagnostics', 'collections'], types: [tcpip] },
   session: { imports: ['spi'] },
-  'providers/*': { imports: ['spi', 'platform', 'diagnostics', 'collections'] },
+  // Each gives the kit what it needs, as a provider of somebody else would.
+  'providers/*': { imports: ['spi', 'platform', 'diagnostics', 'collections'], types: ['conformance'] },
   sharing: { imports: ['platform', 'diagnostics'] },
   policy: { imports: [] },
   catalog: { imports: ['spi', 'diagnostics'] },

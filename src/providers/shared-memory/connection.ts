@@ -409,7 +409,7 @@ export class Connection implements LinkConnection, TransfersOwner {
     this.link = link;
     this.id = id;
     this.generation = generation;
-    if (before instanceof Outbox) before.moveTo(link, id, generation, this);
+    if (before instanceof Outbox) before.moveTo(link, id, this);
     return true;
   }
 

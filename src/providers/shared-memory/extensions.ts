@@ -17,6 +17,7 @@ import {
   WSAEFAULT,
   WSAEINVAL,
   WSAEMSGSIZE,
+  WSAENOBUFS,
   WSAENOTCONN,
   type WSPDeregisterMemory,
   WSPDeregisterMemoryGuid,
@@ -188,7 +189,14 @@ function cacheCallback(sockets: () => Iterable<SharedMemorySocket>): WSPMemoryRe
 
 function providerMemory(check: Check): ProviderMemoryExtension {
   return {
-    WSPAllocateReceiveMemory: (length) => new ReceiveRegion((length + 7) & ~7),
+    WSPAllocateReceiveMemory: (length, lpErrno) => {
+      try {
+        return new ReceiveRegion(Math.ceil(length / 8) * 8);
+      } catch {
+        lpErrno.value = WSAENOBUFS;
+        return null;
+      }
+    },
     WSPGetSendBuffer: (s, length, buffer, lpErrno) => {
       const socket = check(s, lpErrno);
       if (socket === null) return SOCKET_ERROR;

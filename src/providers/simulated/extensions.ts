@@ -16,6 +16,7 @@ import {
   WSAEFAULT,
   WSAEINVAL,
   WSAEMSGSIZE,
+  WSAENOBUFS,
   WSAENOTCONN,
   type WSPDeregisterMemory,
   WSPDeregisterMemoryGuid,
@@ -187,7 +188,13 @@ function providerMemory(host: ExtensionHost): ProviderMemoryExtension {
   return {
     WSPAllocateReceiveMemory: (length, lpErrno) => {
       lpErrno.value = host.faults.call('WSPAllocateReceiveMemory');
-      return lpErrno.value === 0 ? new ProviderRegion(length, host.process, MEM_WRITE) : null;
+      if (lpErrno.value !== 0) return null;
+      try {
+        return new ProviderRegion(length, host.process, MEM_WRITE);
+      } catch {
+        lpErrno.value = WSAENOBUFS;
+        return null;
+      }
     },
     WSPGetSendBuffer: (s, length, buffer, lpErrno) => {
       const socket = host.check(s, lpErrno);

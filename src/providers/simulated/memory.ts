@@ -23,7 +23,7 @@ export class ProviderRegion implements MemoryRegion {
     readonly process: Process,
     readonly access: number,
   ) {
-    const memory = new ArrayBuffer((size + 7) & ~7);
+    const memory = new ArrayBuffer(Math.ceil(size / 8) * 8);
     this.bytes = new Uint8Array(memory);
     this.words = new Int32Array(memory);
   }

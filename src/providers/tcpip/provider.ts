@@ -8,8 +8,6 @@ import type { Reason } from '../../diagnostics/reasons.js';
 import {
   AF_INET,
   AF_INET6,
-  BASE_PROTOCOL,
-  BIGENDIAN,
   CF_ACCEPT,
   CF_DEFER,
   CF_REJECT,
@@ -20,7 +18,6 @@ import {
   type Out,
   type ProviderSocket,
   type QOS,
-  SECURITY_PROTOCOL_NONE,
   SIO_ADDRESS_LIST_QUERY,
   SIO_GET_GROUP_QOS,
   SIO_GET_QOS,
@@ -34,7 +31,7 @@ import {
   SOCKET_ERROR,
   SOL_SOCKET,
   TCP_NODELAY,
-  WINSOCK_VERSION,
+  tcpipInfo,
   WSAEAFNOSUPPORT,
   WSAECONNREFUSED,
   WSAEFAULT,
@@ -49,11 +46,6 @@ import {
   WSAEWOULDBLOCK,
   type WSAPROTOCOL_INFO,
   WSATRY_AGAIN,
-  XP1_EXPEDITED_DATA,
-  XP1_GRACEFUL_CLOSE,
-  XP1_GUARANTEED_DELIVERY,
-  XP1_GUARANTEED_ORDER,
-  XP1_IFS_HANDLES,
 } from '../../spi/index.js';
 import { AcceptQueue, type Arrival } from './accept-queue.js';
 import { AddressList, type NotifyAddresses } from './address-list.js';
@@ -182,30 +174,8 @@ const ipv6OnlyFlag = 1;
 const keepAliveDelay = 7200;
 const IPPROTO_UDP = 17;
 
-/** Catalog entry of Windows' own TCP/IP provider, which the documents' switch hands to SAN providers (WSD-INI-3). */
-const protocolInfo: WSAPROTOCOL_INFO = Object.freeze({
-  dwServiceFlags1:
-    XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_GRACEFUL_CLOSE | XP1_EXPEDITED_DATA | XP1_IFS_HANDLES,
-  dwProviderFlags: 0,
-  ProviderId: 'E70F1AA0-AB8B-11CF-8CA3-00805F48A192',
-  dwCatalogEntryId: 1001,
-  ProtocolChain: Object.freeze({ ChainLen: BASE_PROTOCOL }),
-  iVersion: WINSOCK_VERSION,
-  iAddressFamily: AF_INET,
-  iMaxSockAddr: 16,
-  iMinSockAddr: 16,
-  iSocketType: SOCK_STREAM,
-  iProtocol: IPPROTO_TCP,
-  iProtocolMaxOffset: 0,
-  iNetworkByteOrder: BIGENDIAN,
-  iSecurityScheme: SECURITY_PROTOCOL_NONE,
-  dwMessageSize: 0,
-  dwProviderReserved: 0,
-  szProtocol: 'TCP/IP',
-});
-
 class Provider implements TcpipServiceProvider {
-  readonly protocolInfo = protocolInfo;
+  readonly protocolInfo = tcpipInfo;
   readonly #TCP: NativeTcpConstructor;
   readonly #native: NativeTcpFunctions;
   readonly #addressList: AddressList;

@@ -10,7 +10,7 @@ import {
   WSAENOTSOCK,
   type WSAOVERLAPPED,
   type WSPUPCALLTABLEEX,
-} from '../../src/spi/index.js';
+} from '../spi/index.js';
 
 export interface Completion {
   readonly handle: SwitchHandle;

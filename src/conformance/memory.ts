@@ -9,7 +9,7 @@ import {
   type WSABUF,
   type WSABUFEX,
   WSAOVERLAPPED,
-} from '../../src/spi/index.js';
+} from '../spi/index.js';
 
 export interface Memory {
   readonly memory: MemoryRegion;

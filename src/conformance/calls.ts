@@ -15,9 +15,9 @@ import {
   WSANETWORKEVENTS,
   type WSPRdmaRead,
   WSPRdmaReadGuid,
-} from '../../src/spi/index.js';
+} from '../spi/index.js';
 import { notify, region, unregistered } from './memory.js';
-import type { Node } from './support.js';
+import type { Node } from './node.js';
 
 export type Call = (node: Node, s: ProviderSocket) => unknown;
 

@@ -1,0 +1,6 @@
+/** What is declared is there. */
+
+import { capabilities } from '../../src/conformance/scenarios/capabilities.js';
+import { testScenarios } from './run.js';
+
+testScenarios(capabilities);
