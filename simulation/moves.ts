@@ -46,6 +46,7 @@ function move(simulation: Simulation, end: ProgramEnd, from: Host, to: Host, don
       done();
       return;
     }
+    end.carried = moved.session.unsent.length;
     end.formers.set(from, connection);
     end.process = to.process;
     if (!to.process.isAlive) return;

@@ -24,6 +24,8 @@ export class ProgramEnd {
   connection: SanConnection;
   /** The connection is on its way to another process, and nothing can be done with it. */
   inTransit = false;
+  /** Bytes that it has taken along unsent. */
+  carried = 0;
   /** Descriptors that it has had in other processes, and that are still to be closed. */
   readonly formers = new Map<Host, MovableConnection>();
   peer: ProgramEnd | null = null;
@@ -39,8 +41,8 @@ export class ProgramEnd {
   reading = false;
   /** The run comes to its end: the program reads, and does nothing else any more. */
   calm = false;
-  /** Callbacks that are due. */
-  waiting = 0;
+  /** The processes in which callbacks are due, one for each. */
+  readonly #due: Process[] = [];
   /** Inside a call of `close`. */
   #closing = false;
   /** Called after data, for programs that react to it. */
@@ -84,8 +86,14 @@ export class ProgramEnd {
     this.pair.lostMove = true;
   }
 
+  /** Callbacks that are due. Of those that were to come in a process that has been killed, none is. */
+  get waiting(): number {
+    return this.#due.filter(({ isAlive }) => isAlive).length;
+  }
+
   /** Bytes that the program has written are not on the wire yet. */
   get hasUnsent(): boolean {
+    if (this.inTransit) return this.carried > 0;
     return this.connection.writeQueueSize > 0 || (this.connection as SanConnection & OpenConnection).hasUnsent;
   }
 
@@ -162,7 +170,7 @@ export class ProgramEnd {
     const [first] = chunks;
     taken = chunks.length === 1 ? this.connection.write(first!, done) : this.connection.writev(chunks, done);
     if (!taken) return;
-    this.waiting--;
+    this.#noMoreDue(this.process);
     check(!late || lengths.every((length) => length === 0), `${this.name}: a write after the end of sending is taken`);
     // What is taken is the connection's: the program may use its memory again.
     scribble();
@@ -170,18 +178,22 @@ export class ProgramEnd {
 
   #once(what: string, also: (wsaError: number) => void): (wsaError: number) => void {
     let calls = 0;
-    this.waiting++;
     // The end may have moved on when it is called back.
     const { process } = this;
+    this.#due.push(process);
     return (wsaError) => {
       calls++;
       this.pair.note(`${this.name} ${what} done ${wsaError === 0 ? '' : errorName(wsaError)}`);
       check(calls === 1, `${this.name}: ${what} is called back ${calls} times`);
       check(process.isAlive, `${this.name}: ${what} is called back in a dead process`);
-      this.waiting--;
+      this.#noMoreDue(process);
       this.#checkResult(what, wsaError);
       also(wsaError);
     };
+  }
+
+  #noMoreDue(process: Process): void {
+    this.#due.splice(this.#due.indexOf(process), 1);
   }
 
   #checkResult(what: string, wsaError: number): void {

@@ -162,6 +162,8 @@ export class Session {
     if (!this.#negotiated) return;
     if (!this.#dead) this.#suspension.advance();
     if (!this.#outgoing.pump()) return;
+    // A transfer that has just come to its end may be all that a suspension has waited for.
+    if (!this.#dead) this.#suspension.advance();
     if (!this.#finishWanted || this.#finishSent || this.#dead) return;
     if (!this.#outgoing.queue.isEmpty || !this.#credits.forControl) return;
     this.#finishSent = true;
