@@ -12,8 +12,8 @@ export interface Neighbour {
 export interface ControlOwner<N extends Neighbour> {
   /** Calls back, now or later, when nothing that was started here goes on (WSD-DUP-5). */
   whenIdle(callback: () => void): void;
-  /** Gives control away. `given` is called, now or later, when it is on its way. */
-  handOver(to: N, given: () => void): void;
+  /** Gives control away. `ended` is called, now or later, when it is on its way, or stays here because nobody is there. */
+  handOver(to: N, ended: (given: boolean) => void): void;
 }
 
 export class Control<N extends Neighbour> {
@@ -112,9 +112,9 @@ export class Control<N extends Neighbour> {
       }
       this.#queue.shift();
       this.#giving = to;
-      this.#owner.handOver(to, () => {
+      this.#owner.handOver(to, (given) => {
         this.#giving = null;
-        this.#holder = to;
+        if (given) this.#holder = to;
         this.#busy = false;
         this.#advance();
       });

@@ -16,8 +16,11 @@ import { type Outcome, Pending } from './pending.js';
 export interface Shared {
   /** Calls back, now or later, when nothing that was started goes on (WSD-DUP-5). */
   whenIdle(callback: () => void): void;
-  /** Takes it away from this process: `taken` gets what `put` needs there, or the error with which the socket is lost. */
-  take(processId: number, taken: (cargo: object | number) => void): void;
+  /**
+   * Takes it away from this process: `taken` gets what `put` needs there, or the error with which the socket is lost. Null: it
+   * stays, because it was not `wanted` any more when it could have gone.
+   */
+  take(processId: number, wanted: () => boolean, taken: (cargo: object | number | null) => void): void;
   /** Control has come: 0, or the error with which the socket is lost. */
   put(cargo: unknown): number;
   /** It has arrived where it was taken. */
@@ -172,17 +175,23 @@ export class Share implements ControlOwner<Partner>, PartnerOwner {
     this.#shared.whenIdle(callback);
   }
 
-  handOver(to: Partner, given: () => void): void {
-    this.#shared.take(to.processId, (cargo) => {
+  handOver(to: Partner, ended: (given: boolean) => void): void {
+    const wanted = (): boolean => this.#partners.has(to);
+    this.#shared.take(to.processId, wanted, (cargo) => {
       if (this.#error !== 0) return;
       if (typeof cargo === 'number') {
         this.lose(cargo);
         return;
       }
+      if (cargo === null) {
+        ended(false);
+        this.#reconsider();
+        return;
+      }
       this.#expecting = to;
       const others = this.#partners.size - 1 + this.#offers.size;
       to.say({ kind: 'control', cargo, done: this.#closed && others === 0 });
-      given();
+      ended(true);
       this.#reconsider();
     });
   }

@@ -32,7 +32,7 @@ export class SharedConnection implements Shared {
     else transfer.whenIdle(callback);
   }
 
-  take(processId: number, taken: (cargo: object | number) => void): void {
+  take(processId: number, wanted: () => boolean, taken: (cargo: object | number | null) => void): void {
     const record = this.#record;
     const { transfer } = record;
     if (transfer === null) {
@@ -46,6 +46,12 @@ export class SharedConnection implements Shared {
       return;
     }
     stream.suspend(() => {
+      // Who wanted it may have gone while the peer was asked.
+      if (!wanted()) {
+        stream.resume();
+        taken(null);
+        return;
+      }
       const state = transfer.takeState();
       const moved = stream.duplicate(processId);
       record.transfer = null;
