@@ -231,8 +231,11 @@ export class Connection
   send(length: number): void {
     this.#sendBuffer.len = length;
     const overlapped = this.#memory.sendOverlapped;
-    if (this.#table.WSPSend(this.#socket, this.#sendList, 1, null, 0, overlapped, null, null, this.#errno) === 0)
+    if (this.#table.WSPSend(this.#socket, this.#sendList, 1, null, 0, overlapped, null, null, this.#errno) === 0) {
+      // The memory may be that of a link which is gone long before anything else is sent.
+      this.#sendBuffer.buf = noMemory;
       return;
+    }
     // Almost every send is done when WSPSend returns, and its record can be used again; others keep theirs.
     if (this.#errno.value === WSA_IO_PENDING) this.#sendPending();
     else this.#lose(this.#errno.value);
