@@ -2,6 +2,7 @@
 
 import type { Credits } from './credits.js';
 import type { Delivery } from './delivery.js';
+import type { Ends } from './ends.js';
 import type { MessageWriter } from './message-writer.js';
 import type { SendQueue } from './send-queue.js';
 import type { SessionFlags, SessionState } from './state.js';
@@ -15,14 +16,16 @@ export interface SessionParts {
   readonly delivery: Delivery;
   readonly urgent: UrgentMarks;
   readonly suspension: Suspension;
+  readonly ends: Ends;
 }
 
 /** Who waits for what is in the queue is the caller's to tell. */
 export function takeParts(parts: SessionParts, flags: SessionFlags): SessionState {
-  const { credits, writer, queue, delivery, urgent, suspension } = parts;
+  const { credits, writer, queue, delivery, urgent, suspension, ends } = parts;
   const { unread, creditless } = delivery.take();
   return {
     ...flags,
+    ...ends.take(),
     ...urgent.state(unread),
     credits: credits.state,
     sequence: writer.sequence,
@@ -37,7 +40,8 @@ export function takeParts(parts: SessionParts, flags: SessionFlags): SessionStat
 }
 
 export function restoreParts(parts: SessionParts, state: SessionState): void {
-  const { credits, writer, queue, delivery, urgent, suspension } = parts;
+  const { credits, writer, queue, delivery, urgent, suspension, ends } = parts;
+  ends.restore(state);
   credits.restore(state.credits);
   writer.sequence = state.sequence;
   writer.dataSequence = state.dataSequence;

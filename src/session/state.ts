@@ -29,11 +29,7 @@ export interface DeliveryState {
   readonly bytesReceived: number;
 }
 
-export interface SessionFlags {
-  readonly payloadMax: number;
-  /** How the peer takes large sends; null: not at all. */
-  readonly largeMethod: LargeMethod | null;
-  readonly sequenceReceived: number;
+export interface EndsState {
   /** The program has ended its sending. */
   readonly writesEnded: boolean;
   readonly finishSent: boolean;
@@ -42,11 +38,18 @@ export interface SessionFlags {
   readonly ended: boolean;
   /** Winsock error with which the connection was lost, or 0. */
   readonly error: number;
+}
+
+export interface SessionFlags {
+  readonly payloadMax: number;
+  /** How the peer takes large sends; null: not at all. */
+  readonly largeMethod: LargeMethod | null;
+  readonly sequenceReceived: number;
   /** There is no connection any more, only what has arrived before its end. */
   readonly dead: boolean;
 }
 
-export interface SessionState extends SessionFlags, UrgentState, DeliveryState {
+export interface SessionState extends SessionFlags, EndsState, UrgentState, DeliveryState {
   readonly credits: CreditsState;
   /** Sequence numbers of the last message sent, and of the last one with data. */
   readonly sequence: number;

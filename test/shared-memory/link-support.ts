@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { notify, region } from '../../src/conformance/memory.js';
 import { ARENA_SIZE, arenaLayout, type Side, SLOTS } from '../../src/providers/shared-memory/arena.js';
-import type { PeerMoves } from '../../src/providers/shared-memory/connection.js';
-import { Connection, type ConnectionOwner } from '../../src/providers/shared-memory/connection.js';
+import { Connection } from '../../src/providers/shared-memory/connection.js';
+import type { ConnectionOwner, PeerMoves } from '../../src/providers/shared-memory/connection-face.js';
 import { type LinkOwner, PeerLink } from '../../src/providers/shared-memory/link.js';
 import type { LinkMemory } from '../../src/providers/shared-memory/link-memory.js';
 import { RdmaRegistrations } from '../../src/providers/shared-memory/memory.js';

@@ -8,7 +8,6 @@
 import {
   type MemoryRegion,
   type Out,
-  type SwitchHandle,
   WSA_OPERATION_ABORTED,
   type WSABUF,
   WSAECONNABORTED,
@@ -20,7 +19,8 @@ import {
   type WSPUPCALLTABLEEX,
   WSS_OPERATION_IN_PROGRESS,
 } from '../../spi/index.js';
-import type { ConnectionLink, LinkConnection } from './link-face.js';
+import type { AwaitingConnection, ConnectionOwner, ConnectionServices } from './connection-face.js';
+import type { AcceptingLink, ConnectionLink, LinkConnection } from './link-face.js';
 import type { RdmaRegistrations } from './memory.js';
 import { Outbox } from './outbox.js';
 import { RdmaTransfers, type TransfersOwner } from './rdma-transfers.js';
@@ -36,6 +36,7 @@ import {
   REFUSED_NO_LISTENER,
 } from './records.js';
 import type { RegistrationCache } from './registration-cache.js';
+import { Remains } from './remains.js';
 import type { Scheduler } from './scheduler.js';
 
 /** Bytes of a message that comes before a buffer is posted: at least a negotiation message (WSD-NEG-9, WSD-NEG-13). */
@@ -46,45 +47,13 @@ const wordLoopMax = 96;
 /** Posted buffers for which there is room at first; a power of two. */
 const initialCapacity = 8;
 
-/** Who owns a connection: its socket. */
-export interface ConnectionOwner {
-  readonly switchHandle: SwitchHandle;
-  readonly rdma: RdmaRegistrations;
-  readonly cache: RegistrationCache;
-  /** The peer must reach nothing any more, and nothing stays cached (WSD-MEM-10, WSD-CCH-11). */
-  connectionEnding(): void;
-  /** Reason code of the last failure. */
-  reason: string | null;
-  /** The connection has another link: what was exposed to the peer on the old one is not any more. */
-  linkChanged(): void;
-  /** The connect that was under way has ended: 0, or a Winsock error with a reason code. */
-  connectEnded(wsaError: number, reason: string | null): void;
-  /** Nobody listens at this peer any more: true if another one is being asked. */
-  connectElsewhere(): boolean;
-}
-
-/** Who finds the connections again whose peers move to other processes. */
-export interface PeerMoves {
-  expect(connection: Connection, processId: number, nonce: Int32Array): void;
-  /** The connection is over; false if it was not expected to come back. */
-  giveUp(connection: Connection): boolean;
-}
-
-/** What a provider has for all its connections. */
-export interface ConnectionServices {
-  readonly moves: PeerMoves;
-  violated(): void;
-  readonly upcalls: WSPUPCALLTABLEEX;
-  readonly scheduler: Scheduler;
-}
-
 /**
  * `arriving`: it has moved here, and the peer has not answered; to the switch it is as good as connected. `leaving`: closed
  * before that. `moved`: it goes on in another process.
  */
 type State = 'connecting' | 'cancelled' | 'connected' | 'torn-down' | 'arriving' | 'leaving' | 'moved';
 
-export class Connection implements LinkConnection, TransfersOwner {
+export class Connection implements LinkConnection, AwaitingConnection, TransfersOwner {
   readonly #owner: ConnectionOwner;
   readonly #upcalls: WSPUPCALLTABLEEX;
   readonly scheduler: Scheduler;
@@ -390,11 +359,7 @@ export class Connection implements LinkConnection, TransfersOwner {
   }
 
   /** The peer goes on at another place: that stands before the old one is given up. False: it does not want any more. */
-  rebind(
-    link: ConnectionLink & { accept(id: number, generation: number, connection: LinkConnection): boolean },
-    id: number,
-    generation: number,
-  ): boolean {
+  rebind(link: AcceptingLink, id: number, generation: number): boolean {
     if (!link.accept(id, generation, this)) return false;
     if (!this.#adrift) {
       this.link.replace(this.id, new Remains(this.link, this.id, this.#initiator));
@@ -505,29 +470,4 @@ export class Connection implements LinkConnection, TransfersOwner {
     this.#closeSent = true;
     this.link.sendClose(this.id, this.generation);
   }
-}
-
-/** What is left of a connection where it was before: both sides say close, and the place is free. */
-class Remains implements LinkConnection {
-  constructor(
-    readonly link: ConnectionLink,
-    readonly id: number,
-    readonly initiator: boolean,
-  ) {}
-
-  closedByPeer(): void {
-    if (this.initiator) this.link.release(this.id);
-    else this.link.forget(this.id);
-  }
-
-  // The peer has nothing to say here any more.
-  receive(): void {}
-  handleRdma(): boolean {
-    return true;
-  }
-  sent(): void {}
-  accepted(): void {}
-  refused(): void {}
-  peerMoves(): void {}
-  linkLost(): void {}
 }

@@ -52,3 +52,9 @@ export interface ConnectionLink {
   release(id: number): void;
   forget(id: number): void;
 }
+
+/** A link on which the peer asks for a connection. */
+export interface AcceptingLink extends ConnectionLink {
+  /** False: the peer does not want it any more. */
+  accept(id: number, generation: number, connection: LinkConnection): boolean;
+}

@@ -11,7 +11,8 @@ import { FD_ACCEPT, type SOCKADDR, WSAENOBUFS, WSAETIMEDOUT, type WSPUPCALLTABLE
 import { matchAddress, matchListener } from './addresses.js';
 import { ARENA_SIZE } from './arena.js';
 import { arrive } from './arrivals.js';
-import { Connection, type ConnectionServices } from './connection.js';
+import { Connection } from './connection.js';
+import type { ConnectionServices } from './connection-face.js';
 import { type EstablishedLink, LinkEndpoint } from './endpoint.js';
 import { type LinkOwner, PeerLink } from './link.js';
 import type { ConnectionLink } from './link-face.js';

@@ -3,7 +3,7 @@
  * nonce on its own link, where the kernel says which process it is. Either may come first.
  */
 
-import type { Connection, PeerMoves } from './connection.js';
+import type { AwaitingConnection, PeerMoves } from './connection-face.js';
 import type { PeerLink } from './link.js';
 import { REFUSED_NO_LISTENER } from './records.js';
 import type { Scheduler } from './scheduler.js';
@@ -18,7 +18,7 @@ const earlyMax = 64;
 
 interface Expected {
   /** Null: it is over, and whoever comes is told so. */
-  readonly connection: Connection | null;
+  readonly connection: AwaitingConnection | null;
   readonly processId: number;
   looks: number;
 }
@@ -53,7 +53,7 @@ export class Moves implements PeerMoves {
     this.#options = options;
   }
 
-  expect(connection: Connection, processId: number, nonce: Int32Array): void {
+  expect(connection: AwaitingConnection, processId: number, nonce: Int32Array): void {
     const key = keyOf(nonce);
     this.#options.publish();
     this.#expected.set(key, { connection, processId, looks: expectedLooks });
@@ -66,7 +66,7 @@ export class Moves implements PeerMoves {
     this.resumeRequest(early.link, early.id, early.generation, nonce);
   }
 
-  giveUp(connection: Connection): boolean {
+  giveUp(connection: AwaitingConnection): boolean {
     for (const [key, expected] of this.#expected) {
       if (expected.connection !== connection) continue;
       this.#expected.set(key, { ...expected, connection: null });

@@ -19,7 +19,8 @@ import {
   type WSAOVERLAPPED,
   type WSPUPCALLTABLEEX,
 } from '../../spi/index.js';
-import type { Connection, ConnectionOwner } from './connection.js';
+import type { Connection } from './connection.js';
+import type { ConnectionOwner } from './connection-face.js';
 import type { Listener } from './listener.js';
 import { type Exposer, RdmaRegistrations, Registrations } from './memory.js';
 import { RegistrationCache } from './registration-cache.js';
