@@ -1,5 +1,6 @@
 /** The providers in use: found in the catalog, started, replaced in the table of addresses, and let go (sections 2 and 3 of the digest). */
 
+import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../diagnostics/reasons.js';
 import type { ProviderStatus } from '../diagnostics/status.js';
 import type { TcpipProvider } from '../providers/tcpip/index.js';
@@ -76,14 +77,17 @@ export class Carriers {
     const known = new Map([...this.#active, ...this.#retired].map((carrier) => [carrier.source, carrier]));
     for (const provider of this.#leftOut.keys()) if (!providers.includes(provider)) this.#leftOut.delete(provider);
     const active: Carrier[] = [];
+    let answered = true;
     for (const provider of providers) {
       const carrier = known.get(provider) ?? this.#start(provider);
       if (carrier === null) continue;
-      this.#retired.delete(carrier);
+      // While it was not used, nobody has asked for its addresses.
+      if (this.#retired.delete(carrier)) answered = this.#askAddresses(carrier) && answered;
       active.push(carrier);
     }
     for (const carrier of this.#active) if (!active.includes(carrier)) this.#retired.add(carrier);
     if (this.#active.length === 0) this.#addressListVersion = this.#options.tcpip.addressListVersion();
+    if (!answered) this.#addressListVersion = null;
     this.#active = active;
     this.#route();
     if (active.length > 0) return null;
@@ -144,16 +148,24 @@ export class Carriers {
     const version = this.#options.tcpip.addressListVersion();
     if (version === this.#addressListVersion) return false;
     let answered = true;
+    let changed = false;
     for (const carrier of this.#active) {
-      const addresses = queryAddresses(carrier.provider.table, carrier.errno);
-      this.#upcalls.takeCreated();
-      if (addresses === null) answered = false;
-      carrier.addresses = addresses ?? [];
+      const before = carrier.addresses;
+      answered = this.#askAddresses(carrier) && answered;
+      changed ||= !isDeepStrictEqual(carrier.addresses, before);
     }
     this.#route();
     // Who could not answer serves nothing, and is asked again next time.
     this.#addressListVersion = answered ? version : null;
-    return true;
+    return changed;
+  }
+
+  /** False: it could not answer, and serves nothing. */
+  #askAddresses(carrier: Carrier): boolean {
+    const addresses = queryAddresses(carrier.provider.table, carrier.errno);
+    this.#upcalls.takeCreated();
+    carrier.addresses = addresses ?? [];
+    return addresses !== null;
   }
 
   #route(): void {

@@ -180,6 +180,11 @@ export class SanListener implements NegotiationHandler {
     return { sa_family: AF_INET6, address: `::ffff:${address.address}`, port: address.port };
   }
 
+  get isNegotiating(): boolean {
+    for (const { negotiation } of this.#services.connections) if (negotiation === this) return true;
+    return false;
+  }
+
   /** Stops listening; requests that wait are refused, connections that negotiate are reset. */
   close(): void {
     // Who has been admitted before the listening moved is still the program's.

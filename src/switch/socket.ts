@@ -51,6 +51,8 @@ export class Socket implements SwitchSocket, AttemptHandler {
   /** What the program listens for; null: it does not. */
   #listening: { readonly local: SOCKADDR; readonly backlog: number; readonly handler: AcceptHandler } | null = null;
   readonly #listeners = new Map<Carrier, SanListener>();
+  /** Those that have ended before the socket, while connections of theirs still negotiate. */
+  #withdrawn: SanListener[] = [];
   /** WSD-SOC-17: what the program has set, in order. */
   #options: SocketOption[] = [];
   #attempt: ConnectAttempt | null = null;
@@ -106,6 +108,7 @@ export class Socket implements SwitchSocket, AttemptHandler {
       if (carriers.includes(carrier)) continue;
       this.#listeners.delete(carrier);
       listener.withdraw();
+      this.#withdrawn = [...this.#withdrawn, listener].filter(({ isNegotiating }) => isNegotiating);
     }
     if (typeof found === 'string') return found;
     const { services } = found;
@@ -270,8 +273,9 @@ export class Socket implements SwitchSocket, AttemptHandler {
   close(): void {
     this.#listening = null;
     this.#context.listening.delete(this);
-    for (const listener of this.#listeners.values()) listener.close();
+    for (const listener of [...this.#listeners.values(), ...this.#withdrawn]) listener.close();
     this.#listeners.clear();
+    this.#withdrawn = [];
     this.#attempt?.cancel();
     this.#attempt = null;
     this.#givePort();

@@ -180,6 +180,8 @@ export class Switch {
    * sockets of this switch still listen, connect or are connected; a later use starts the providers again.
    */
   cleanup(): boolean {
+    // Also one that no SAN serves: it would not hear of providers that come later.
+    if (this.#socketContext.listening.size > 0) return false;
     const services = this.#services;
     if (services !== null) {
       if (services.connections.size > 0 || services.companions.size > 0) return false;
