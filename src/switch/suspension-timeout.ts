@@ -2,12 +2,17 @@
 
 import type { Scheduler } from './scheduler.js';
 
-/** Milliseconds. */
-const patience = 10_000;
+/**
+ * Milliseconds between two looks, and looks after which it is over. Two, because in a process that has stood still the timer
+ * comes before what has arrived meanwhile.
+ */
+const period = 5000;
+const looksMax = 2;
 
 export class SuspensionTimeout {
   readonly #scheduler: Scheduler;
   readonly #expired: () => void;
+  #looks = 0;
   #cancel: (() => void) | null = null;
 
   constructor(scheduler: Scheduler, expired: () => void) {
@@ -17,6 +22,15 @@ export class SuspensionTimeout {
 
   set(suspended: boolean): void {
     this.#cancel?.();
-    this.#cancel = suspended ? this.#scheduler.later(this.#expired, patience) : null;
+    this.#cancel = null;
+    this.#looks = 0;
+    if (suspended) this.#watch();
+  }
+
+  #watch(): void {
+    this.#cancel = this.#scheduler.later(() => {
+      if (++this.#looks >= looksMax) this.#expired();
+      else this.#watch();
+    }, period);
   }
 }
