@@ -92,6 +92,11 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
       complain(`the provider ${name} is left out: ${failure.message}`);
       return failure.reason;
     },
+    isOwn: ({ protocolInfo }) => protocolInfo === sharedMemory.protocolInfo,
+    threw: ({ name }, call, error) => {
+      count('provider-error');
+      complain(`the provider ${name} throws in ${call}: ${error}`);
+    },
     scheduler,
     now: () => performance.now(),
     portReservation,

@@ -113,6 +113,35 @@ const scenarios: Record<string, Scenario> = {
     },
   },
 
+  /** One write that takes long because its reader is slow: each step forward puts off the time-out of the writer. */
+  slowReader: {
+    server: (socket, log) => {
+      watchBytes(socket, log);
+      watchEnd(socket, log);
+      let bytes = 0;
+      socket.on('data', (chunk) => {
+        bytes += chunk.length;
+        if (bytes < MiB) return;
+        bytes -= MiB;
+        socket.pause();
+        setTimeout(() => socket.resume(), 150);
+      });
+    },
+    client: (socket, log) => {
+      watchEnd(socket, log);
+      socket.resume();
+      const began = performance.now();
+      // Less than half of what all of it takes, and some steps.
+      socket.setTimeout(900, () => log('time-out'));
+      const block = Buffer.concat(Array.from({ length: 320 }, (_, i) => pattern(i * 65536, 65536)));
+      socket.write(block, () => {
+        log(performance.now() - began > 1800 ? 'written, slowly' : 'written at once');
+        socket.setTimeout(0);
+        socket.end();
+      });
+    },
+  },
+
   clientDestroys: {
     server: (socket, log) => {
       watchBytes(socket, log);
