@@ -4,6 +4,7 @@ import { drawFaults, noFaults } from '../src/providers/simulated/faults.js';
 import { providersComeAndGo } from './arrivals.js';
 import { check } from './failure.js';
 import { behave, drawHabits } from './habits.js';
+import { sameHost, wander } from './moves.js';
 import type { ProgramEnd } from './program.js';
 import type { Host } from './rig.js';
 import {
@@ -381,6 +382,30 @@ function stoppedPeer(simulation: Simulation): void {
   finishRun(simulation, 1);
 }
 
+/** Connections whose ends move between processes, both at once now and then, while programs use them (WSD-DUP-33). */
+function movingEnds(simulation: Simulation): void {
+  const { world } = simulation;
+  const habits = drawHabits(world);
+  const groups = [1, 2].map((number) => {
+    const options = { ...drawOptions(world), revives: world.chance(0.3), addresses: [`10.1.0.${number}/24`] };
+    return sameHost(options, 2 + world.pick(2)).map((nic) =>
+      simulation.host([nic], drawFaults(world, simulation.strength)),
+    );
+  });
+  const [servers, clients] = groups as [Host[], Host[]];
+  simulation.movers.push(...servers, ...clients);
+  const gap = 1 + world.pick(world.chance(0.5) ? 500 : 10_000);
+  const both = world.chance(0.5);
+  simulation.onEnd = (end) => {
+    behave(end, world, habits);
+    if (both || end.process === clients[0]!.process) wander(simulation, end, groups, gap);
+  };
+  listenEverywhere(simulation, servers[0]!, acceptAll);
+  connectSeveral(simulation, servers[0]!, [clients[0]!], 1 + world.pick(4), 300);
+  disturb(simulation, [...servers, ...clients], 5000);
+  finishRun(simulation, 30_000);
+}
+
 export const scenarios: Readonly<Record<string, Scenario>> = {
   swarm,
   'close-during-handshake': closeDuringHandshake,
@@ -395,5 +420,6 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   'large-transfers': largeTransfers,
   'exit-during-transfer': exitDuringTransfer,
   'stopped-peer': stoppedPeer,
+  'moving-ends': movingEnds,
   'providers-come-and-go': providersComeAndGo,
 };

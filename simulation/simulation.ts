@@ -62,6 +62,7 @@ export class Simulation implements Run {
   readonly attempts: Attempt[] = [];
   readonly listeners = new Set<ProgramSocket>();
   readonly servers: Host[] = [];
+  readonly movers: Host[] = [];
   /** Called for each end of a connection, once it is there. */
   onEnd: ((end: ProgramEnd) => void) | null = null;
   /** How much stronger than usual the faults of this run are. */
@@ -340,16 +341,18 @@ export class Simulation implements Run {
     for (;;) {
       // Ends may still come into being.
       const before = this.ends.length;
+      let onTheWay = false;
       for (const end of this.ends) {
         if (end.closed || !end.process.isAlive) continue;
         end.calm = true;
         end.process.schedule(() => {
+          if (end.inTransit) onTheWay = true;
           end.read();
           if (!end.out.finished) end.finish();
         }, 1);
       }
       this.settle();
-      if (this.ends.length === before) break;
+      if (this.ends.length === before && !onTheWay) break;
     }
     for (const attempt of this.attempts) if (attempt.missing !== null) fail(attempt.missing);
   }
@@ -359,6 +362,7 @@ export class Simulation implements Run {
     for (const attempt of this.attempts) {
       for (const end of [attempt.client, attempt.server]) {
         if (end?.process.isAlive === true) end.process.schedule(() => end.close(), 1);
+        for (const [host, former] of end?.formers ?? []) host.process.schedule(() => former.closeFormer(), 1);
       }
       if (attempt.host.process.isAlive) attempt.host.process.schedule(() => attempt.socket.close(), 2);
     }

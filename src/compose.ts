@@ -14,6 +14,7 @@ import { loadPlatform, type Platform, PlatformError } from './platform/index.js'
 import type { Links } from './providers/shared-memory/links.js';
 import { SharedMemoryProvider } from './providers/shared-memory/provider.js';
 import { createTcpipProvider, type TcpipProvider, type TcpipServiceProvider } from './providers/tcpip/index.js';
+import { SharePlace } from './sharing/index.js';
 import type { SanServiceProvider, SOCKADDR } from './spi/index.js';
 import { type Exclusion, type PortReservation, type Scheduler, Switch } from './switch/index.js';
 
@@ -28,6 +29,7 @@ const exitBudget = 1000;
 
 let instance: Switch | null = null;
 let tcpip: TcpipServiceProvider | null = null;
+let sharing: SharePlace | null = null;
 let links: () => Links | null = () => null;
 
 /** What the conformance kit needs of the providers, by name. The modules of these URLs have it as their default export. */
@@ -56,10 +58,12 @@ function getTcpip(): TcpipServiceProvider {
 export function winsockServices(): {
   readonly switch: Switch;
   readonly tcpip: TcpipServiceProvider;
+  readonly sharing: SharePlace;
   readonly scheduler: Scheduler;
   now(): number;
 } {
-  return { switch: getSwitch(), tcpip: getTcpip(), scheduler, now: () => performance.now() };
+  sharing ??= new SharePlace(process.env);
+  return { switch: getSwitch(), tcpip: getTcpip(), sharing, scheduler, now: () => performance.now() };
 }
 
 function createSwitch(environment: Readonly<Record<string, string | undefined>>): Switch {

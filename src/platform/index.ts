@@ -5,7 +5,7 @@
 
 import { type AddressListener, AddressNotifier } from './address-notifier.js';
 import { limitDescriptors } from './descriptor-limit.js';
-import { PlatformError } from './error.js';
+import { callFailed, PlatformError } from './error.js';
 import { checkHost, lockSharedDirectory, networkNamespaceCookie, ownUser } from './host.js';
 import { type Libc, loadLibc } from './libc.js';
 import { sharedMemory } from './memory.js';
@@ -22,6 +22,8 @@ export type { ReadableWait } from './poll.js';
 export type { ProcessMemory } from './process-memory.js';
 export type { StreamSockets } from './stream-socket.js';
 export type { ListenerState, PeerCredentials, Received } from './unix-socket.js';
+
+const F_DUPFD_CLOEXEC = 1030;
 
 export interface Platform extends StreamSockets, ProcessMemory {
   /**
@@ -42,6 +44,8 @@ export interface Platform extends StreamSockets, ProcessMemory {
   ringDoorbell(descriptor: number): boolean;
   /** Closes a descriptor that came from this interface; others belong to whoever opened them. */
   closeDescriptor(descriptor: number): void;
+  /** A second descriptor of the same thing, which the caller closes. Throws PlatformError `resources-exhausted`. */
+  duplicateDescriptor(descriptor: number): number;
   /** Throws PlatformError `peer-unreachable`. */
   peerCredentials(socketDescriptor: number): PeerCredentials;
   /**
@@ -120,6 +124,11 @@ function createPlatform(): Platform {
     schedYield: libc.schedYield,
     closeDescriptor: (descriptor) => {
       libc.close(descriptor);
+    },
+    duplicateDescriptor: (descriptor) => {
+      const duplicate = libc.fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+      if (duplicate < 0) throw callFailed('resources-exhausted', 'F_DUPFD_CLOEXEC', libc.errorName());
+      return duplicate;
     },
     waitReadable: (descriptor) => waitReadable(libc, descriptor),
     notifyAddresses: (listener) => addresses.register(listener),

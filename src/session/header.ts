@@ -43,6 +43,10 @@ export const LARGE_FIELDS_SIZE = 8;
 export const DESCRIPTOR_SIZE_MAX = 128;
 /** Most bytes of one large send. */
 export const LARGE_SIZE_MAX = 2 ** 30;
+/** One side wants to move to another process (WSD-DUP-13), may (WSD-DUP-17), and has moved or will not (WSD-DUP-34). */
+export const TYPE_SUSPEND = 32;
+export const TYPE_SUSPENDED = 33;
+export const TYPE_RESUME = 34;
 
 /** Flag of a finish: the program has closed its socket and takes nothing any more, as against having ended its sending. */
 export const FLAG_CLOSED = 1 << 8;

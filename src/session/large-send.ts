@@ -102,7 +102,7 @@ export class LargeSend {
   }
 
   #expectAnswers(): boolean {
-    if (this.#answersExpected) return true;
+    if (this.#answersExpected || this.#credits.answersExpected) return true;
     if (this.#wire.postMore(1) === 0) return false;
     this.#answersExpected = true;
     this.#credits.expectAnswers();

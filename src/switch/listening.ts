@@ -12,11 +12,14 @@ import {
   type ProviderSocket,
   type SOCKADDR,
   WSANETWORKEVENTS,
+  type WSAPROTOCOL_INFO,
   WSATRY_AGAIN,
 } from '../spi/index.js';
 import { closeCompanion, makeCompanion, type SocketOption } from './companion.js';
 import { Connection, type NegotiationHandler } from './connection.js';
+import { receiveCompanion } from './duplication.js';
 import type { AcceptHandler } from './face.js';
+import type { MovedListener } from './moved.js';
 import { Question } from './question.js';
 import type { Carrier, Companion, Services } from './services.js';
 
@@ -37,6 +40,8 @@ export class SanListener implements NegotiationHandler {
   #closed = false;
   /** Nobody wants what still negotiates. */
   #abandoned = false;
+  /** Nothing but WSPCloseSocket is asked of the companion any more (WSD-DUP-25). */
+  #moved = false;
   /** The program has not decided on the first request. */
   #deferred = false;
 
@@ -79,9 +84,36 @@ export class SanListener implements NegotiationHandler {
     return null;
   }
 
+  /** One that has listened in another process (WSD-DUP-35): WSPSocket with its token, WSPEventSelect. Null if one fails. */
+  static receive(
+    services: Services,
+    carrier: Carrier,
+    local: SOCKADDR,
+    info: WSAPROTOCOL_INFO,
+    handler: AcceptHandler,
+  ): SanListener | null {
+    const companion = receiveCompanion(services, carrier, local.sa_family, info, null);
+    if (typeof companion === 'number') return null;
+    services.companions.add(companion);
+    const listener = new SanListener(services, carrier, companion, local, handler);
+    const { WSPEventSelect } = carrier.provider.table;
+    if (WSPEventSelect(companion.socket, listener.#event, FD_ACCEPT, listener.#errno) === 0) return listener;
+    listener.close();
+    return null;
+  }
+
+  /** Gives the listening to another process, or null. What asks from now on, asks there; connections stay (WSD-DUP-35). */
+  duplicate(processId: number): MovedListener | null {
+    const { name, protocolInfo, table } = this.#carrier.provider;
+    const info = { ...protocolInfo };
+    if (table.WSPDuplicateSocket(this.#companion.socket, processId, info, this.#errno) !== 0) return null;
+    this.#moved = true;
+    return { provider: name, info };
+  }
+
   /** FD_ACCEPT is signalled: WSPEnumNetworkEvents, then WSPAccept (WSD-ACC-5, WSD-ACC-6). */
   #signalled(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#moved) return;
     const { table } = this.#carrier.provider;
     if (table.WSPEnumNetworkEvents(this.#companion.socket, this.#event, this.#events, this.#errno) !== 0) return;
     if ((this.#events.lNetworkEvents & FD_ACCEPT) !== 0) this.#accept();
@@ -89,7 +121,7 @@ export class SanListener implements NegotiationHandler {
 
   /** The program can decide now: what it has deferred is asked about again (WSD-ACC-10). */
   acceptDeferred(): void {
-    if (!this.#deferred || this.#closed) return;
+    if (!this.#deferred || this.#closed || this.#moved) return;
     this.#deferred = false;
     this.#accept();
   }
@@ -155,6 +187,8 @@ export class SanListener implements NegotiationHandler {
 
   /** Stops listening; requests that wait are refused, connections that negotiate are reset. */
   close(): void {
+    // Who has been admitted before the listening moved is still the program's.
+    if (this.#moved) return this.withdraw();
     this.#abandoned = true;
     this.withdraw();
     for (const connection of this.#services.connections) if (connection.negotiation === this) connection.reset();

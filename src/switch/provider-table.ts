@@ -49,6 +49,7 @@ import type { Guard } from './guard.js';
 export interface StartedProvider {
   readonly name: string;
   readonly catalogEntryId: number;
+  readonly protocolInfo: WSAPROTOCOL_INFO;
   readonly table: WSPPROC_TABLE;
   readonly extensions: ExtensionFunctions;
   readonly addresses: readonly SOCKET_ADDRESS[];
@@ -155,6 +156,7 @@ function useHelperSocket(
     return {
       name: provider.name,
       catalogEntryId: provider.protocolInfo.dwCatalogEntryId,
+      protocolInfo: provider.protocolInfo,
       table: guard?.table(table) ?? table,
       extensions: cachedMemory.watch(extensions),
       addresses,

@@ -16,8 +16,10 @@ import {
 import { nameLength, type SocketOption } from './companion.js';
 import { type AttemptHandler, ConnectAttempt } from './connecting.js';
 import type { Connection } from './connection.js';
+import { carrierNamed } from './duplication.js';
 import type { AcceptHandler, ConnectHandler, Exclusion, SwitchSocket } from './face.js';
 import { SanListener } from './listening.js';
+import type { MovedListener } from './moved.js';
 import type { Served } from './routing-table.js';
 import type { Carrier, Services } from './services.js';
 
@@ -128,6 +130,24 @@ export class Socket implements SwitchSocket, AttemptHandler {
     const carriers = wildcard ? services.carriers.active : [services.routes.lookup(local)];
     const serving = carriers.filter((carrier) => carrier !== null);
     return serving.length === 0 ? 'not-routed' : { services, carriers: serving };
+  }
+
+  duplicate(processId: number): MovedListener[] {
+    const moved = [...this.#listeners.values()].map((listener) => listener.duplicate(processId));
+    return moved.filter((one) => one !== null);
+  }
+
+  receive(local: SOCKADDR, moved: readonly MovedListener[], handler: AcceptHandler): void {
+    const services = moved.length === 0 ? 'not-routed' : this.#context.services();
+    if (typeof services !== 'string') {
+      for (const { provider, info } of moved) {
+        const carrier = carrierNamed(services, provider);
+        const listener = carrier && SanListener.receive(services, carrier, local, info, handler);
+        if (carrier && listener) this.#listeners.set(carrier, listener);
+      }
+    }
+    if (typeof services === 'string') this.#decide(services);
+    else this.#decide(this.#listeners.size > 0 ? 'accelerated' : 'provider-error');
   }
 
   acceptDeferred(): void {

@@ -5,9 +5,12 @@ import { DenseSet } from '../collections/dense-set.js';
 import type { Reason } from '../diagnostics/reasons.js';
 import type { ConnectionStatus, ProviderStatus } from '../diagnostics/status.js';
 import type { TcpipSocket } from '../providers/tcpip/index.js';
-import type { SOCKADDR } from '../spi/index.js';
+import { type SOCKADDR, WSAEINVAL, WSAENETDOWN } from '../spi/index.js';
 import { Carriers, type CarriersOptions } from './carriers.js';
-import type { Exclusion, SwitchSocket } from './face.js';
+import { Connection } from './connection.js';
+import { receiveConnection } from './duplication.js';
+import type { Exclusion, MovableConnection, SwitchSocket } from './face.js';
+import { checkedConnection } from './moved.js';
 import { NegotiationTimeouts } from './negotiation-timeouts.js';
 import { LocalPorts, type PortReservation } from './ports.js';
 import type { Scheduler } from './scheduler.js';
@@ -64,6 +67,18 @@ export class Switch {
   /** WSD-SOC-1: the program has made its TCP/IP socket; the switch keeps a record of it, and nothing else happens yet. */
   openSocket(tcpip: TcpipSocket): SwitchSocket {
     return new Socket(this.#socketContext, tcpip);
+  }
+
+  /**
+   * A connection that has been in another process goes on here (WSD-DUP-27), or a Winsock error. `moved` is what `duplicate`
+   * gave there, by whatever way it has come; `former` is the connection as it was here before, if it was.
+   */
+  receiveConnection(moved: unknown, former: MovableConnection | null): MovableConnection | number {
+    const checked = checkedConnection(moved);
+    if (checked === null) return WSAEINVAL;
+    const services = this.#start();
+    if (typeof services === 'string') return WSAENETDOWN;
+    return receiveConnection(services, checked, former instanceof Connection ? former : null);
   }
 
   /**

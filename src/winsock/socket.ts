@@ -36,9 +36,13 @@ import type { Host } from './host.js';
 import { type Accepted, Listener } from './listener.js';
 import { NetworkEvents } from './network-events.js';
 import type { WSAOVERLAPPED } from './overlapped.js';
+import type { Outcome } from './pending.js';
+import type { Share } from './share.js';
 import type { Abandonable, Startup } from './startup.js';
+import type { Stream } from './stream.js';
 import { TcpStream } from './tcp-stream.js';
 import { Transfer } from './transfer.js';
+import type { TransferState } from './transfer-state.js';
 
 /** A socket. Programs get them from `WSASocket`, `accept` and the like, and give them back to the functions of this module. */
 export class SOCKET {
@@ -112,6 +116,10 @@ export class SocketRecord implements Abandonable {
   events: NetworkEvents | null = null;
   /** Called after each change of `conditions`. */
   readonly watchers = new Set<() => void>();
+  /** Other processes have the socket as well, or have been given it. */
+  share: Share | null = null;
+  /** Resolves when the descriptor is the kernel's socket of the connection, or of the listening; null if it never is. */
+  kernelSocket: Promise<void> | null = null;
   /** Operations that go on. */
   readonly overlapped = new Set<WSAOVERLAPPED>();
   /** The connection was accepted, so that no connect of the socket has decided on its carrier. */
@@ -172,6 +180,40 @@ export class SocketRecord implements Abandonable {
     this.transfer.begin();
     this.changed(FD_CONNECT, 0);
     this.changed(FD_WRITE, 0);
+  }
+
+  /** In a process that shares the connection: what is set here, and what it was connected to. */
+  establishShared(local: SOCKADDR, peer: SOCKADDR, options: readonly SetOption[]): void {
+    this.#accepted = true;
+    this.local = local;
+    this.peer = peer;
+    this.connectedAt = this.host.now();
+    for (const option of options) this.#options.set(`${option.level} ${option.name}`, option);
+  }
+
+  get options(): readonly SetOption[] {
+    return [...this.#options.values()];
+  }
+
+  /** The connection is in this process now. */
+  goOn(stream: Stream, state: TransferState): void {
+    const transfer = new Transfer(stream, (event, wsaError) => this.changed(event, wsaError));
+    this.transfer = transfer;
+    transfer.restore(state);
+    for (const option of this.#options.values()) this.#apply(option);
+    transfer.begin();
+    this.#noteAgain(this.events?.mask ?? 0);
+    for (const watcher of [...this.watchers]) watcher();
+  }
+
+  /** A call that needs the connection or the listening: at once, or when this process has control of it (WSD-DUP-11). */
+  operate(
+    syscall: string,
+    nonBlocking: boolean,
+    signal: AbortSignal | undefined,
+    begin: (signal: AbortSignal | undefined) => Outcome<number>,
+  ): Outcome<number> {
+    return this.share === null ? begin(signal) : this.share.run(syscall, nonBlocking, signal, begin);
   }
 
   /** The connection that AcceptEx had is gone, and the socket is as before. */
@@ -356,6 +398,7 @@ export class SocketRecord implements Abandonable {
 
   /** The connection; throws WSAENOTCONN. */
   connection(syscall: string): Transfer {
+    if (this.share !== null && this.share.error !== 0) throw new WSAError(this.share.error, syscall);
     if (this.transfer === null || this.onclosed !== null) throw new WSAError(WSAENOTCONN, syscall);
     return this.transfer;
   }
@@ -380,6 +423,10 @@ export class SocketRecord implements Abandonable {
   close(): Promise<void> {
     if (this.listener !== null) this.listening('closesocket');
     this.#begin();
+    if (this.#isShared) {
+      this.share!.close();
+      return Promise.resolve();
+    }
     const { transfer, lingering } = this;
     if (transfer === null) {
       this.#closeUnconnected();
@@ -395,8 +442,18 @@ export class SocketRecord implements Abandonable {
     return Promise.resolve();
   }
 
+  /** Others have the socket, or will, and it is closed here alone. */
+  get #isShared(): boolean {
+    const { share } = this;
+    return share !== null && (!share.hasControl || share.isShared || share.error !== 0);
+  }
+
   abandon(): void {
     if (!this.#begin()) return;
+    if (this.#isShared) {
+      this.share!.abandon();
+      return;
+    }
     this.#tellClosed();
     if (this.transfer === null) {
       this.#closeUnconnected();
@@ -422,6 +479,10 @@ export class SocketRecord implements Abandonable {
 
   /** The descriptor of a SAN connection was never more than a name; that of TCP/IP is closed by its stream. */
   #closeDescriptor(): void {
-    if (this.transfer?.provider !== 'tcpip') this.host.tcpip.WSPCloseSocket(this.descriptor, this.#errno);
+    if (this.transfer?.provider !== 'tcpip') this.closeDescriptor();
+  }
+
+  closeDescriptor(): void {
+    this.host.tcpip.WSPCloseSocket(this.descriptor, this.#errno);
   }
 }

@@ -80,6 +80,11 @@ test('a seed is the same run every time', () => {
   }
 });
 
+test('WSD-DUP-33 ends that move between processes lose no byte, and leave nothing where they were [simulated]', () => {
+  const marks = run('moving-ends', 60);
+  assertMet(marks, 'program: has moved', 'program: does not move after all', 'process-killed');
+});
+
 test('blocks in both directions arrive whole, or their connection is lost, whoever pauses, closes or dies [simulated]', () => {
   const marks = run('large-transfers', 50);
   assertMet(marks, 'RDMA read', 'RDMA write', 'process-killed', 'fault: WSPRegisterRdmaMemory');

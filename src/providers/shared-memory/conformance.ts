@@ -227,7 +227,7 @@ const subject: Subject = {
     rdmaWrite: true,
     rdmaRead: true,
     registrationCache: true,
-    duplication: false,
+    duplication: true,
     loopback: true,
     hosts: false,
     providerMemory: true,

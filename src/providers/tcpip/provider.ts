@@ -49,6 +49,7 @@ import {
 } from '../../spi/index.js';
 import { AcceptQueue, type Arrival } from './accept-queue.js';
 import { AddressList, type NotifyAddresses } from './address-list.js';
+import { closeDescriptor, duplicateDescriptor, duplicateOf } from './descriptors.js';
 import { toWsaError, UV_ECONNABORTED, UV_EINVAL } from './errno.js';
 import { type KernelSocket, kernelSocket } from './kernel-socket.js';
 import {
@@ -142,6 +143,14 @@ export interface TcpipServiceProvider extends TcpipProvider {
     dwCallbackData: unknown,
     lpErrno: Out<number>,
   ): TcpipArrival | InvalidSocket;
+  /**
+   * A descriptor of the kernel's for the socket of `s`, to be passed to another process, or null where that cannot be done.
+   * The caller closes it with `closeKernelDescriptor`.
+   */
+  kernelDescriptor(s: TcpipDescriptor): number | null;
+  /** A socket over such a descriptor, which stays the caller's; null where that cannot be done. */
+  fromKernelDescriptor(descriptor: number, family: number): TcpipDescriptor | null;
+  closeKernelDescriptor(descriptor: number): void;
   /** Before WSPConnect, on a socket of WSPSocket: who is told of its outcome. */
   expectConnect(s: TcpipDescriptor, completed: (wsaError: number) => void): void;
   /** Address of the peer, or null while the socket has none. */
@@ -316,6 +325,25 @@ class Provider implements TcpipServiceProvider {
 
   kernelSocket(s: TcpipDescriptor): KernelSocket | null {
     return kernelSocket(s.handle);
+  }
+
+  kernelDescriptor(s: TcpipDescriptor): number | null {
+    return duplicateOf(s.handle);
+  }
+
+  fromKernelDescriptor(descriptor: number, family: number): TcpipDescriptor | null {
+    const own = duplicateDescriptor(descriptor);
+    if (own === null) return null;
+    const handle = new this.#TCP(TCP_SOCKET);
+    if (handle.open?.(own) !== 0) {
+      closeDescriptor(own);
+      return null;
+    }
+    return this.#own(handle, family);
+  }
+
+  closeKernelDescriptor(descriptor: number): void {
+    closeDescriptor(descriptor);
   }
 
   WSPSetSockOpt(s: TcpipSocket, level: number, optname: number, optval: number, lpErrno: Out<number>): number {
