@@ -112,6 +112,8 @@ export class Host {
         if (cause instanceof ProcessKilled) throw cause;
         return 'no-provider';
       },
+      // The end of a process is thrown through its provider.
+      isOwn: () => true,
       scheduler: this.process.scheduler,
       now: () => world.now() / 1000,
       portReservation: () => ({

@@ -6,6 +6,7 @@ import { isIPv6 } from 'node:net';
 import { catalog } from './catalog/index.js';
 import { complain } from './diagnostics/complain.js';
 import { count } from './diagnostics/counters.js';
+import { outsideOfContexts } from './diagnostics/outside.js';
 import type { Reason } from './diagnostics/reasons.js';
 import { Recorder } from './diagnostics/recorder.js';
 import { addStatusSource, type PeerStatus, status } from './diagnostics/status.js';
@@ -95,6 +96,11 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
       if (protocolInfo === sharedMemory.protocolInfo) return (sharedMemory.startFailure ?? 'no-provider') as Reason;
       complain(`the provider ${name} is left out: ${failure.message}`);
       return failure.reason;
+    },
+    isOwn: ({ protocolInfo }) => protocolInfo === sharedMemory.protocolInfo,
+    threw: ({ name }, call, error) => {
+      count('provider-error');
+      complain(`the provider ${name} throws in ${call}: ${error}`);
     },
     scheduler,
     now: () => performance.now(),
@@ -235,7 +241,7 @@ function portReservation(): PortReservation {
     reserve: (port) => {
       const descriptor = platform.reservePort(lockAddress, port);
       if (descriptor === null) return null;
-      const owner = createSocket('udp4').bind({ fd: descriptor, exclusive: true }).unref();
+      const owner = outsideOfContexts(() => createSocket('udp4').bind({ fd: descriptor, exclusive: true }).unref());
       return { release: () => owner.close() };
     },
     random: Math.random,

@@ -4,6 +4,7 @@
  */
 
 import { type AddressListener, AddressNotifier } from './address-notifier.js';
+import { limitDescriptors } from './descriptor-limit.js';
 import { callFailed, PlatformError } from './error.js';
 import { checkHost, lockSharedDirectory, networkNamespaceCookie, ownUser } from './host.js';
 import { type Libc, loadLibc } from './libc.js';
@@ -83,6 +84,11 @@ export interface Platform extends StreamSockets, ProcessMemory {
    * caller closes, or null if the address and port are in use or not to be had. Throws PlatformError `resources-exhausted`.
    */
   reservePort(address: string, port: number): number | null;
+  /**
+   * This process gets no more descriptors while there are so many; those that are open stay. Returns the former limit. For
+   * tests of what happens then, and for no longer than a synchronous call: everything else of the process is without as well.
+   */
+  limitDescriptors(limit: number): number;
   /** Our effective user id, or null if it is the one that every unmapped user has. */
   ownUser(): number | null;
 }
@@ -130,6 +136,7 @@ function createPlatform(): Platform {
     lockSharedDirectory: (descriptor) => lockSharedDirectory(libc, descriptor),
     nameExists: (directory, name) => libc.accessAt(directory, name, 0, 0) === 0,
     reservePort: (address, port) => reservePort(libc, address, port),
+    limitDescriptors: (limit) => limitDescriptors(libc, limit),
     ownUser,
   };
   probeMemory(platform, libc);

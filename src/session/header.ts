@@ -29,7 +29,10 @@ export const TYPE_FINISH = 4;
 export const TYPE_LARGE = 16;
 /** The receiver of a large send: memory for word 3 bytes of it, by the descriptor that follows (WSD-XFR-19); 0: none. */
 export const TYPE_GRANT = 17;
-/** Transfer complete: the receiver has read word 3 bytes (WSD-XFR-15). What is missing is to come in messages. */
+/**
+ * Transfer complete: the receiver has read word 3 bytes (WSD-XFR-15). What is missing, because its program is slow or memory
+ * could not be read, is to come anew; 0: in messages.
+ */
 export const TYPE_READ = 18;
 /** Transfer complete: the sender has written word 3 bytes (WSD-XFR-22). Fewer than granted: the rest comes in messages. */
 export const TYPE_WRITTEN = 19;

@@ -8,6 +8,7 @@ import { HEADER_SIZE, PAYLOAD_SIZE_MIN, type SessionOffer } from '../session/ind
 import type { SanServiceProvider, SOCKET_ADDRESS, WSAPROTOCOL_INFO } from '../spi/index.js';
 import { BASE_PROTOCOL, PFL_HIDDEN } from '../spi/index.js';
 import { CachedMemory } from './cached-memory.js';
+import { Guard } from './guard.js';
 import { ProviderMemory } from './provider-memory.js';
 import { queryAddresses, type StartedProvider, StartFailure, startProvider } from './provider-table.js';
 import { RdmaMemory } from './rdma-memory.js';
@@ -37,6 +38,10 @@ export interface CarriersOptions {
   readonly largeThreshold?: number;
   /** Told of a provider that is left out; the answer is the reason to show. */
   startReason(provider: SanServiceProvider, failure: StartFailure): Reason;
+  /** True for a provider that never throws: nothing stands between it and the switch. Absent: there is none. */
+  isOwn?(provider: SanServiceProvider): boolean;
+  /** Told of each call of another provider that throws, which counts as failed with WSAENETDOWN. */
+  threw?(provider: SanServiceProvider, call: string, error: unknown): void;
 }
 
 interface LeftOut {
@@ -104,6 +109,7 @@ export class Carriers {
         this.#options.tcpip.protocolInfo,
         this.#upcalls.table,
         this.#cachedMemory,
+        this.#guardOf(provider),
       );
       const offer = offerOf(started);
       if (offer !== null) return this.#makeCarrier(provider, started, offer);
@@ -117,6 +123,11 @@ export class Carriers {
     } finally {
       this.#upcalls.takeCreated();
     }
+  }
+
+  #guardOf(provider: SanServiceProvider): Guard | null {
+    const { isOwn, threw } = this.#options;
+    return isOwn?.(provider) === true ? null : new Guard((call, error) => threw?.(provider, call, error));
   }
 
   #makeCarrier(source: SanServiceProvider, provider: StartedProvider, offer: SessionOffer): Carrier {

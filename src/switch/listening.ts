@@ -7,7 +7,9 @@ import {
   EventObject,
   FD_ACCEPT,
   INVALID_SOCKET,
+  type InvalidSocket,
   type Out,
+  type ProviderSocket,
   type SOCKADDR,
   WSANETWORKEVENTS,
   type WSAPROTOCOL_INFO,
@@ -131,14 +133,12 @@ export class SanListener implements NegotiationHandler {
     // From inside the condition function: the request that it decides on is the first.
     if (question.isAsking) return;
     question.begin();
-    const accepted = table.WSPAccept(
-      this.#companion.socket,
-      peer,
-      { value: 28 },
-      question.condition,
-      null,
-      this.#errno,
-    );
+    let accepted: ProviderSocket | InvalidSocket;
+    try {
+      accepted = table.WSPAccept(this.#companion.socket, peer, { value: 28 }, question.condition, null, this.#errno);
+    } finally {
+      question.end();
+    }
     const handle = this.#services.upcalls.takeCreated();
     const error = accepted === INVALID_SOCKET ? this.#errno.value : 0;
     if (!question.answeredFor(error) || (error === 0 && handle === null)) {

@@ -132,7 +132,8 @@ export class Switch {
   }
 
   #startUp(): void {
-    this.#stops = [this.#options.watchProviders?.(() => this.#updateProviders()) ?? (() => {})];
+    const changed = (): void => this.#root.runInAsyncScope(() => this.#updateProviders());
+    this.#stops = [this.#options.watchProviders?.(changed) ?? (() => {})];
     this.#enumerate();
   }
 

@@ -161,6 +161,8 @@ export class Side {
       scheduler,
     });
     const shared = new Switch({
+      // What a test throws from inside a provider is its own.
+      isOwn: () => true,
       tcpip: tcpip as unknown as TcpipServiceProvider,
       providers: () => (carrier === 'tcpip' ? 'no-provider' : [this.#observed(provider)]),
       startReason: () => 'no-provider',
