@@ -25,6 +25,8 @@ export interface Run extends Pick<Pair, 'note'> {
   excuse(hosts: readonly Host[]): string | null;
   /** The processes that listen or have listened. */
   readonly servers: readonly Host[];
+  /** Those to which ends may move. */
+  readonly movers: readonly Host[];
   /** A listener was closed, which ends connections that are still negotiating, or a negotiation may have taken too long. */
   mayEndNegotiations(): boolean;
   /** A queue of requests was full, or a program said no. */
@@ -53,6 +55,7 @@ export class Attempt implements Pair {
   /** Times that the condition function was asked. */
   asked = 0;
   tcpStatus: number | null = null;
+  lostMove = false;
   onConnected: ((end: ProgramEnd) => void) | null = null;
   readonly #run: Run;
   readonly #up: Stream;
@@ -74,7 +77,8 @@ export class Attempt implements Pair {
   }
 
   excuse(): string | null {
-    return this.#run.excuse([this.host, ...this.#run.servers]);
+    if (this.lostMove) return 'lost on its way to another process';
+    return this.#run.excuse([this.host, ...this.#run.servers, ...this.#run.movers]);
   }
 
   mayEndNegotiation(): boolean {

@@ -2,14 +2,17 @@
 
 import type { Process } from '../src/providers/simulated/world.js';
 import { errorName, WSA_OPERATION_ABORTED, WSAECONNRESET, WSAENOTCONN, WSAESHUTDOWN } from '../src/spi/index.js';
-import type { SanConnection } from '../src/switch/index.js';
+import type { MovableConnection, SanConnection } from '../src/switch/index.js';
 import type { OpenConnection } from '../src/switch/services.js';
 import { check, fail } from './failure.js';
+import type { Host } from './rig.js';
 import type { Stream } from './streams.js';
 
 /** What the ends of one connection know of each other, and what may excuse an error. */
 export interface Pair {
   readonly name: string;
+  /** An end has been lost on its way to another process. */
+  lostMove: boolean;
   /** A reason for a reset that no program asked for: a killed process, resources that ran out. */
   excuse(): string | null;
   /** The other end may have gone before its program knew of it. */
@@ -18,7 +21,13 @@ export interface Pair {
 }
 
 export class ProgramEnd {
-  readonly connection: SanConnection;
+  connection: SanConnection;
+  /** The connection is on its way to another process, and nothing can be done with it. */
+  inTransit = false;
+  /** Bytes that it has taken along unsent. */
+  carried = 0;
+  /** Descriptors that it has had in other processes, and that are still to be closed. */
+  readonly formers = new Map<Host, MovableConnection>();
   peer: ProgramEnd | null = null;
   /** The program has closed or reset. */
   closed = false;
@@ -32,8 +41,8 @@ export class ProgramEnd {
   reading = false;
   /** The run comes to its end: the program reads, and does nothing else any more. */
   calm = false;
-  /** Callbacks that are due. */
-  waiting = 0;
+  /** The processes in which callbacks are due, one for each. */
+  readonly #due: Process[] = [];
   /** Inside a call of `close`. */
   #closing = false;
   /** Called after data, for programs that react to it. */
@@ -43,22 +52,48 @@ export class ProgramEnd {
 
   constructor(
     readonly name: string,
-    readonly process: Process,
+    public process: Process,
     readonly pair: Pair,
     connection: SanConnection,
     readonly out: Stream,
     readonly incoming: Stream,
   ) {
     this.connection = connection;
-    connection.events = {
+    this.#listen();
+  }
+
+  #listen(): void {
+    this.connection.events = {
       onData: (chunk) => this.#data(chunk),
       onEnd: () => this.#end(),
       onError: (wsaError) => this.#failed(wsaError),
     };
   }
 
+  /** The program goes on in another process, with what it was doing. */
+  goOn(connection: SanConnection): void {
+    this.connection = connection;
+    this.inTransit = false;
+    this.#listen();
+    if (this.reading) connection.readStart();
+  }
+
+  /** It never comes to the other process. */
+  lostInTransit(): void {
+    this.closed = true;
+    this.wasReset = true;
+    this.out.finished = true;
+    this.pair.lostMove = true;
+  }
+
+  /** Callbacks that are due. Of those that were to come in a process that has been killed, none is. */
+  get waiting(): number {
+    return this.#due.filter(({ isAlive }) => isAlive).length;
+  }
+
   /** Bytes that the program has written are not on the wire yet. */
   get hasUnsent(): boolean {
+    if (this.inTransit) return this.carried > 0;
     return this.connection.writeQueueSize > 0 || (this.connection as SanConnection & OpenConnection).hasUnsent;
   }
 
@@ -115,7 +150,7 @@ export class ProgramEnd {
 
   /** Writes the next bytes of the stream, as one chunk or in several. */
   write(lengths: readonly number[]): void {
-    if (this.closed) return;
+    if (this.closed || this.inTransit) return;
     const late = this.out.finished;
     const chunks = lengths.map((length) => (late ? Buffer.alloc(length) : this.out.next(length)));
     const scribble = (): void => {
@@ -135,7 +170,7 @@ export class ProgramEnd {
     const [first] = chunks;
     taken = chunks.length === 1 ? this.connection.write(first!, done) : this.connection.writev(chunks, done);
     if (!taken) return;
-    this.waiting--;
+    this.#noMoreDue(this.process);
     check(!late || lengths.every((length) => length === 0), `${this.name}: a write after the end of sending is taken`);
     // What is taken is the connection's: the program may use its memory again.
     scribble();
@@ -143,16 +178,22 @@ export class ProgramEnd {
 
   #once(what: string, also: (wsaError: number) => void): (wsaError: number) => void {
     let calls = 0;
-    this.waiting++;
+    // The end may have moved on when it is called back.
+    const { process } = this;
+    this.#due.push(process);
     return (wsaError) => {
       calls++;
       this.pair.note(`${this.name} ${what} done ${wsaError === 0 ? '' : errorName(wsaError)}`);
       check(calls === 1, `${this.name}: ${what} is called back ${calls} times`);
-      check(this.process.isAlive, `${this.name}: ${what} is called back in a dead process`);
-      this.waiting--;
+      check(process.isAlive, `${this.name}: ${what} is called back in a dead process`);
+      this.#noMoreDue(process);
       this.#checkResult(what, wsaError);
       also(wsaError);
     };
+  }
+
+  #noMoreDue(process: Process): void {
+    this.#due.splice(this.#due.indexOf(process), 1);
   }
 
   #checkResult(what: string, wsaError: number): void {
@@ -168,7 +209,7 @@ export class ProgramEnd {
   }
 
   finish(): void {
-    if (this.closed) return;
+    if (this.closed || this.inTransit) return;
     const again = this.out.finished;
     this.out.finished = true;
     this.pair.note(`${this.name} ends its sending`);
@@ -180,21 +221,21 @@ export class ProgramEnd {
   }
 
   read(): void {
-    if (this.closed || this.reading) return;
+    if (this.closed || this.inTransit || this.reading) return;
     this.pair.note(`${this.name} reads`);
     this.reading = true;
     this.connection.readStart();
   }
 
   pause(): void {
-    if (this.closed || this.calm || !this.reading) return;
+    if (this.closed || this.inTransit || this.calm || !this.reading) return;
     this.pair.note(`${this.name} pauses`);
     this.reading = false;
     this.connection.readStop();
   }
 
   close(): void {
-    if (this.closed) return;
+    if (this.closed || this.inTransit) return;
     this.pair.note(`${this.name} closes`);
     this.closed = true;
     this.closedClean = this.incoming.received === this.incoming.written;
@@ -208,7 +249,7 @@ export class ProgramEnd {
   }
 
   reset(): void {
-    if (this.closed) return;
+    if (this.closed || this.inTransit) return;
     this.pair.note(`${this.name} resets`);
     this.closed = true;
     this.wasReset = true;

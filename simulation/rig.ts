@@ -3,6 +3,7 @@
  * simulation itself are built from.
  */
 
+import { Catalog } from '../src/catalog/catalog.js';
 import type { Reason } from '../src/diagnostics/reasons.js';
 import { SimulatedProvider } from '../src/providers/simulated/provider.js';
 import type { SimulatedOptions } from '../src/providers/simulated/settings.js';
@@ -17,6 +18,8 @@ export interface HostOptions {
   readonly address: string;
   /** Options of its simulated providers. Default: one with the host's address. */
   readonly providers: readonly Partial<SimulatedOptions>[];
+  /** Of more, which are not installed at first; each has a name of its own. */
+  readonly later: readonly Partial<SimulatedOptions>[];
   /** Instead of the simulated providers. */
   readonly catalog: readonly SanServiceProvider[] | Reason | null;
   /** Wraps each provider, for example in a recorder. */
@@ -49,6 +52,13 @@ export class Rig {
   }
 }
 
+/** A provider that a program installs and removes. */
+export interface LateProvider {
+  readonly nic: SimulatedProvider;
+  /** What the catalog has of it. */
+  readonly entry: SanServiceProvider;
+}
+
 /** Blocks of local ports that somebody holds, by host. */
 const portsPlace = 'reserved ports';
 
@@ -57,7 +67,10 @@ export class Host {
   /** Without the bits of the subnet. */
   readonly address: string;
   readonly tcpip: SimulatedTcpip;
+  /** Those that are installed and those that may be. */
   readonly providers: readonly SimulatedProvider[];
+  readonly later: readonly LateProvider[];
+  readonly catalog: Catalog;
   readonly switch: Switch;
   /** Decisions of the switch, by reason. */
   readonly counts = new Map<Reason, number>();
@@ -73,21 +86,34 @@ export class Host {
     const address = options.address ?? `10.1.0.${number}/24`;
     this.address = address.split('/')[0] ?? address;
     this.process = world.process(`process ${number}`);
-    const nics = (options.providers ?? [{}]).flatMap(({ addresses }) => addresses ?? [address]);
+    const { providers = [{}], later = [] } = options;
+    const nics = [...providers, ...later].flatMap(({ addresses }) => addresses ?? [address]);
     this.tcpip = new SimulatedTcpip(this.process, [...new Set([address, ...nics].map((nic) => nic.split('/')[0]!))]);
-    this.providers = (options.providers ?? [{}]).map(
-      (provider) => new SimulatedProvider(this.process, { addresses: [address], ...provider }),
-    );
-    const catalog = options.catalog ?? this.providers;
+    const make = (one: Partial<SimulatedOptions>) =>
+      new SimulatedProvider(this.process, { addresses: [address], ...one });
+    const builtIn = providers.map(make);
     const wrap = options.wrap ?? ((provider: SanServiceProvider) => provider);
+    this.later = later.map((one, i) => {
+      const nic = make(one);
+      return { nic, entry: withGuid(wrap(nic), i + 1) };
+    });
+    this.providers = [...builtIn, ...this.later.map(({ nic }) => nic)];
+    this.catalog = new Catalog('', (message) => {
+      throw new Error(message);
+    });
+    const given = options.catalog ?? builtIn;
+    if (typeof given !== 'string') this.catalog.builtIn = given.map(wrap);
     const reserved = world.place(`${portsPlace} ${this.address}`, () => new Set<number>());
     this.switch = new Switch({
       tcpip: this.tcpip,
-      providers: () => (typeof catalog === 'string' ? catalog : catalog.map(wrap)),
+      providers: () => (typeof given === 'string' ? given : this.catalog.providers()),
+      watchProviders: (changed) => this.catalog.watch(changed),
       startReason: (_provider, { cause }) => {
         if (cause instanceof ProcessKilled) throw cause;
         return 'no-provider';
       },
+      // The end of a process is thrown through its provider.
+      isOwn: () => true,
       scheduler: this.process.scheduler,
       now: () => world.now() / 1000,
       portReservation: () => ({
@@ -314,4 +340,10 @@ export class Endpoint {
   end(): void {
     this.connection.shutdown((wsaError) => this.results.push(wsaError));
   }
+}
+
+/** The same provider with a ProviderId of its own: no two entries of a catalog may have the same. */
+function withGuid(provider: SanServiceProvider, number: number): SanServiceProvider {
+  const ProviderId = `4E0B8D21-6C57-4A93-B1E8-${String(number).padStart(12, '0')}`;
+  return { ...provider, protocolInfo: { ...provider.protocolInfo, ProviderId } };
 }

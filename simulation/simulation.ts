@@ -7,7 +7,7 @@ import { AF_INET, CF_ACCEPT, CF_DEFER, CF_REJECT, type SanServiceProvider, type 
 import { Attempt, type Run } from './attempt.js';
 import { check, fail } from './failure.js';
 import type { ProgramEnd } from './program.js';
-import { type Host, type ProgramSocket, Rig } from './rig.js';
+import { type Host, type LateProvider, type ProgramSocket, Rig } from './rig.js';
 import { SpiCheck } from './spi-check.js';
 import type { SimulatedTcpHandle } from './tcpip.js';
 
@@ -38,9 +38,21 @@ export interface ListenerPolicy {
   readonly sanBacklog: number;
   /** Odds that the program closes the listener from inside the condition function. */
   readonly unlisten: number;
+  /** What else the program does in there. */
+  readonly also?: () => void;
 }
 
 export const acceptAll: ListenerPolicy = { reject: 0, defer: 0, deferMicroseconds: 0, sanBacklog: 64, unlisten: 0 };
+
+/** Calls without which a provider that has been installed does not listen. */
+const setupCalls: readonly FaultyCall[] = [
+  'WSPSocket',
+  'WSPBind',
+  'WSPSetSockOpt',
+  'WSPListen',
+  'WSPEventSelect',
+  'WPUCreateSocketHandle',
+];
 
 const nobody: SOCKADDR = { sa_family: AF_INET, address: '', port: 0 };
 
@@ -50,6 +62,7 @@ export class Simulation implements Run {
   readonly attempts: Attempt[] = [];
   readonly listeners = new Set<ProgramSocket>();
   readonly servers: Host[] = [];
+  readonly movers: Host[] = [];
   /** Called for each end of a connection, once it is there. */
   onEnd: ((end: ProgramEnd) => void) | null = null;
   /** How much stronger than usual the faults of this run are. */
@@ -128,8 +141,16 @@ export class Simulation implements Run {
 
   // ---- building
 
-  /** A process with a NIC for each of the options. */
-  host(nics: readonly Partial<SimulatedOptions>[], knobs: FaultKnobs | null): Host {
+  /** A process with a NIC for each of the options; the providers of those in `later` are not installed at first. */
+  host(
+    nics: readonly Partial<SimulatedOptions>[],
+    knobs: FaultKnobs | null,
+    later: readonly Partial<SimulatedOptions>[] = [],
+  ): Host {
+    const withFaults = (nic: Partial<SimulatedOptions>): Partial<SimulatedOptions> => ({
+      ...nic,
+      faults: knobs === null ? null : new Faults(this.world, knobs),
+    });
     const spi = new SpiCheck(this.world, `process ${this.rig.hosts.length + 1}`, {
       between: () => this.#between(host),
       bound: (name) => this.#bound(name),
@@ -140,7 +161,8 @@ export class Simulation implements Run {
       },
     });
     const host: Host = this.rig.host({
-      providers: nics.map((nic) => ({ ...nic, faults: knobs === null ? null : new Faults(this.world, knobs) })),
+      providers: nics.map(withFaults),
+      later: later.map(withFaults),
       wrap: (provider) => spi.wrap(this.#plant === null ? provider : this.#plant(provider, this.world)),
     });
     this.#checks.set(host, spi);
@@ -175,6 +197,7 @@ export class Simulation implements Run {
           check(attempt !== undefined, `a request of ${text(caller)}, whom nobody knows`);
           attempt.asked++;
           check(this.listeners.has(socket), `${attempt.name}: the condition function of a closed listener`);
+          policy.also?.();
           if (world.chance(policy.unlisten)) {
             world.mark('program: unlisten in the condition function');
             this.unlisten(socket);
@@ -224,6 +247,41 @@ export class Simulation implements Run {
     if (!this.listeners.delete(socket) || !socket.host.process.isAlive) return;
     this.world.mark('program: unlisten');
     socket.close();
+  }
+
+  /**
+   * The program installs a provider: from then on it listens for every socket that listens at the wildcard (WSD-REG-9).
+   * False: a fault has kept it from that.
+   */
+  install(host: Host, { nic, entry }: LateProvider): boolean {
+    this.world.mark('program: installs a provider');
+    const before = this.#setupFaults();
+    host.catalog.install(entry);
+    if (this.#setupFaults() > before) return false;
+    for (const listener of this.listeners) {
+      if (listener.host !== host) continue;
+      const { address, port } = listener.tcpip.handle.local!;
+      if (address !== '0.0.0.0') continue;
+      const found = [...nic.sockets].some(({ local, listener }) => listener !== null && local?.port === port);
+      check(found, `${nic.name} has arrived, and does not listen at port ${port}`);
+    }
+    return true;
+  }
+
+  /** Calls with which a provider is started and listens, that have failed by design. */
+  #setupFaults(): number {
+    return setupCalls.reduce((sum, call) => sum + (this.world.marks.get(`fault: ${call}`) ?? 0), 0);
+  }
+
+  /** The program removes a provider: nobody listens on it any more, and its connections go on (WSD-REG-11). */
+  remove(host: Host, { nic, entry }: LateProvider): void {
+    this.world.mark('program: removes a provider');
+    const established = (): number => [...nic.sockets].filter(({ connection }) => connection !== null).length;
+    const before = established();
+    check(host.catalog.remove(entry.protocolInfo.ProviderId), `${nic.name} is not installed`);
+    const listening = [...nic.sockets].some(({ listener }) => listener !== null);
+    check(!listening, `${nic.name} has been removed, and listens`);
+    check(established() === before, `${nic.name} has been removed, and its connections with it`);
   }
 
   #arrived(handle: SimulatedTcpHandle): void {
@@ -283,16 +341,18 @@ export class Simulation implements Run {
     for (;;) {
       // Ends may still come into being.
       const before = this.ends.length;
+      let onTheWay = false;
       for (const end of this.ends) {
         if (end.closed || !end.process.isAlive) continue;
         end.calm = true;
         end.process.schedule(() => {
+          if (end.inTransit) onTheWay = true;
           end.read();
           if (!end.out.finished) end.finish();
         }, 1);
       }
       this.settle();
-      if (this.ends.length === before) break;
+      if (this.ends.length === before && !onTheWay) break;
     }
     for (const attempt of this.attempts) if (attempt.missing !== null) fail(attempt.missing);
   }
@@ -302,6 +362,7 @@ export class Simulation implements Run {
     for (const attempt of this.attempts) {
       for (const end of [attempt.client, attempt.server]) {
         if (end?.process.isAlive === true) end.process.schedule(() => end.close(), 1);
+        for (const [host, former] of end?.formers ?? []) host.process.schedule(() => former.closeFormer(), 1);
       }
       if (attempt.host.process.isAlive) attempt.host.process.schedule(() => attempt.socket.close(), 2);
     }
@@ -322,7 +383,11 @@ export class Simulation implements Run {
     const { connections, companions, ports } = host.switch.usage;
     check(ports === 0, `${ports} ports are left`);
     check(connections === 0 && companions === 0, `${connections} connections and ${companions} companions are left`);
+    const removed = host.switch.providers().filter(({ state }) => state === 'removed');
+    check(removed.length === 0, `${removed.length} providers that were removed have not been cleaned up`);
     check(host.switch.cleanup(), 'the switch has connections or companions left');
+    const { started } = this.#checks.get(host)!;
+    check(started === 0, `${started} providers have not been cleaned up`);
     check(host.reservedPorts.size === 0 || this.#sharesAddress(host), 'ports are left');
     check(host.tcpip.openHandles === 0, `${host.tcpip.openHandles} TCP/IP sockets are left`);
   }

@@ -68,6 +68,8 @@ export class SpiCheck {
   /** Descriptors of RDMA memory, whether or not they are in force. */
   readonly #descriptors = new Map<SimulatedSocket, Uint8Array[]>();
   readonly #ordinals = new WeakMap<object, number>();
+  /** Providers that have been started and not cleaned up. */
+  started = 0;
   #last = 0;
 
   constructor(world: World, name: string, watcher: SpiWatcher) {
@@ -104,12 +106,17 @@ export class SpiCheck {
   }
 
   wrap(provider: SanServiceProvider): SanServiceProvider {
+    const life = { started: false };
     return {
       name: provider.name,
       protocolInfo: provider.protocolInfo,
       WSPStartupEx: (version, data, tcpip, upcalls, table) => {
         const result = provider.WSPStartupEx(version, data, tcpip, this.#upcalls(upcalls), table);
-        if (table.value !== null) table.value = this.#table(table.value);
+        if (result !== 0 || table.value === null) return result;
+        check(!life.started, `${provider.name} is started twice`);
+        life.started = true;
+        this.started++;
+        table.value = this.#table(table.value, provider.name, life);
         return result;
       },
     };
@@ -143,10 +150,11 @@ export class SpiCheck {
     this.#pending.set(overlapped, s as SimulatedSocket);
   }
 
-  #table(inner: WSPPROC_TABLE): WSPPROC_TABLE {
+  #table(inner: WSPPROC_TABLE, name: string, life: { started: boolean }): WSPPROC_TABLE {
     const noted: Record<string, unknown> = {};
     for (const [fn, call] of Object.entries(inner) as [string, (...args: unknown[]) => unknown][]) {
       noted[fn] = (...args: unknown[]): unknown => {
+        check(life.started, `${fn} of ${name}, which has been cleaned up`);
         this.#watcher.between();
         const result = call(...args);
         if (this.#world.trace !== null) {
@@ -162,6 +170,13 @@ export class SpiCheck {
     const table = noted as unknown as WSPPROC_TABLE;
     return {
       ...table,
+      WSPCleanup: (lpErrno) => {
+        const result = table.WSPCleanup(lpErrno);
+        check(result === 0, `WSPCleanup of ${name} failed: ${errorName(lpErrno.value)}`);
+        life.started = false;
+        this.started--;
+        return result;
+      },
       WSPBind: (s, name, length, lpErrno) => {
         this.#watcher.bound(name);
         return table.WSPBind(s, name, length, lpErrno);

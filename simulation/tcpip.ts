@@ -213,6 +213,8 @@ export class SimulatedTcpip implements TcpipProvider {
   timeoutOdds = 0;
   /** Calls of the switch, in order. */
   readonly calls: string[] = [];
+  /** Who wants to be told of changes; null: they show when they are looked for. */
+  watchers: Set<() => void> | null = null;
   #addresses: readonly string[];
   #version = 1;
   #lastPort = ephemeralFirst;
@@ -236,6 +238,9 @@ export class SimulatedTcpip implements TcpipProvider {
   changeAddresses(addresses: readonly string[]): void {
     this.#addresses = addresses;
     this.#version++;
+    this.process.schedule(() => {
+      for (const tell of [...(this.watchers ?? [])]) tell();
+    }, 1);
   }
 
   /** A socket of the program. */
@@ -338,9 +343,11 @@ export class SimulatedTcpip implements TcpipProvider {
     return this.#version;
   }
 
-  /** Changes show when they are looked for. */
-  watchAddressList(): null {
-    return null;
+  watchAddressList(changed: () => void): (() => void) | null {
+    const { watchers } = this;
+    if (watchers === null) return null;
+    watchers.add(changed);
+    return () => watchers.delete(changed);
   }
 }
 

@@ -6,6 +6,7 @@ import { isIPv6 } from 'node:net';
 import { catalog } from './catalog/index.js';
 import { complain } from './diagnostics/complain.js';
 import { count } from './diagnostics/counters.js';
+import { outsideOfContexts } from './diagnostics/outside.js';
 import type { Reason } from './diagnostics/reasons.js';
 import { Recorder } from './diagnostics/recorder.js';
 import { addStatusSource, type PeerStatus, status } from './diagnostics/status.js';
@@ -13,6 +14,7 @@ import { loadPlatform, type Platform, PlatformError } from './platform/index.js'
 import type { Links } from './providers/shared-memory/links.js';
 import { SharedMemoryProvider } from './providers/shared-memory/provider.js';
 import { createTcpipProvider, type TcpipProvider, type TcpipServiceProvider } from './providers/tcpip/index.js';
+import { SharePlace } from './sharing/index.js';
 import type { SanServiceProvider, SOCKADDR } from './spi/index.js';
 import { type Exclusion, type PortReservation, type Scheduler, Switch } from './switch/index.js';
 
@@ -27,6 +29,7 @@ const exitBudget = 1000;
 
 let instance: Switch | null = null;
 let tcpip: TcpipServiceProvider | null = null;
+let sharing: SharePlace | null = null;
 let links: () => Links | null = () => null;
 
 /** What the conformance kit needs of the providers, by name. The modules of these URLs have it as their default export. */
@@ -55,10 +58,12 @@ function getTcpip(): TcpipServiceProvider {
 export function winsockServices(): {
   readonly switch: Switch;
   readonly tcpip: TcpipServiceProvider;
+  readonly sharing: SharePlace;
   readonly scheduler: Scheduler;
   now(): number;
 } {
-  return { switch: getSwitch(), tcpip: getTcpip(), scheduler, now: () => performance.now() };
+  sharing ??= new SharePlace(process.env);
+  return { switch: getSwitch(), tcpip: getTcpip(), sharing, scheduler, now: () => performance.now() };
 }
 
 function createSwitch(environment: Readonly<Record<string, string | undefined>>): Switch {
@@ -91,6 +96,11 @@ function createSwitch(environment: Readonly<Record<string, string | undefined>>)
       if (protocolInfo === sharedMemory.protocolInfo) return (sharedMemory.startFailure ?? 'no-provider') as Reason;
       complain(`the provider ${name} is left out: ${failure.message}`);
       return failure.reason;
+    },
+    isOwn: ({ protocolInfo }) => protocolInfo === sharedMemory.protocolInfo,
+    threw: ({ name }, call, error) => {
+      count('provider-error');
+      complain(`the provider ${name} throws in ${call}: ${error}`);
     },
     scheduler,
     now: () => performance.now(),
@@ -231,7 +241,7 @@ function portReservation(): PortReservation {
     reserve: (port) => {
       const descriptor = platform.reservePort(lockAddress, port);
       if (descriptor === null) return null;
-      const owner = createSocket('udp4').bind({ fd: descriptor, exclusive: true }).unref();
+      const owner = outsideOfContexts(() => createSocket('udp4').bind({ fd: descriptor, exclusive: true }).unref());
       return { release: () => owner.close() };
     },
     random: Math.random,

@@ -27,6 +27,10 @@ async function ownerOf(owner: Owner): Promise<Methods> {
   switch (owner) {
     case 'HandshakeChannel':
       return exported(`${sharedMemory}/handshake-channel`, 'HandshakeChannel');
+    case 'LargeReceive':
+      return exported('session/large-receive', 'LargeReceive');
+    case 'LargeSend':
+      return exported('session/large-send', 'LargeSend');
     case 'Links':
       return exported(`${sharedMemory}/links`, 'Links');
     case 'Listener':

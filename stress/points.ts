@@ -3,6 +3,8 @@
 /** Objects whose methods can be a point. */
 export type Owner =
   | 'HandshakeChannel'
+  | 'LargeReceive'
+  | 'LargeSend'
   | 'Links'
   | 'Listener'
   | 'PeerLink'

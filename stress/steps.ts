@@ -21,6 +21,8 @@ export interface Step {
   readonly survivorPlan: PlanName;
   /** By the victim's side. */
   readonly outcomes: Readonly<Record<Side, readonly Outcome[]>>;
+  /** A block is under way, so the victim does not know how much of it the survivor has. */
+  readonly inBlock?: boolean;
 }
 
 const hello = 1;
@@ -136,5 +138,30 @@ export const steps: readonly Step[] = [
     points: both([before('ProviderConnection', 'close'), after('ProviderConnection', 'close')]),
     ...exchange,
     outcomes: { acceptor: ['end'], connector: ['end'] },
+  },
+];
+
+/** With writes that go by RDMA: the blocks of either side. */
+export const blockSteps: readonly Step[] = [
+  {
+    name: 'block-out',
+    // It is offered; it has been read, and the next one is due.
+    points: both([after('LargeSend', 'offer'), after('LargeSend', 'offer', { hit: 9 }), before('LargeSend', 'read')]),
+    victimPlan: 'flood',
+    survivorPlan: 'listen slowly',
+    // What the victim has not given away is lost with it, as with TCP; the survivor may have been in the middle of it.
+    outcomes: { acceptor: ['end', 'ECONNRESET'], connector: ['end', 'ECONNRESET'] },
+    inBlock: true,
+  },
+  {
+    name: 'block-in',
+    points: both([
+      after('LargeReceive', 'begin'),
+      after('LargeReceive', 'pump'),
+      after('LargeReceive', 'pump', { hit: 9 }),
+    ]),
+    victimPlan: 'listen',
+    survivorPlan: 'flood',
+    outcomes: { acceptor: ['ECONNRESET'], connector: ['ECONNRESET'] },
   },
 ];

@@ -4,14 +4,17 @@ import { parseArgs } from 'node:util';
 import { Stage } from '../test/support/stage.js';
 import { burst } from './burst.js';
 import { type KillRound, KillRounds } from './kill-rounds.js';
-import { type Side, type Step, sides, steps } from './steps.js';
+import { blockSteps, type Side, type Step, sides, steps as usualSteps } from './steps.js';
 
 const usage = `npm run stress -- [--rounds N] [--step NAME,...] [--side acceptor|connector]
 
   --rounds N  of each step on each side (50)
-  --step      of these: ${steps.map(({ name }) => name).join(', ')}
+  --step      of these: ${[...usualSteps, ...blockSteps].map(({ name }) => name).join(', ')}
   --side      who is killed; both without it
-  --burst N   connects in one turn at the end (4000); 0: none`;
+  --burst N   connects in one turn at the end (4000); 0: none
+  --rdma N    writes of more bytes go by RDMA: with 20000, most of what the programs write; the block- steps need it
+  --peer-memory off
+              no process reads the memory of another one, as where the kernel does not allow it`;
 
 const { values } = parseArgs({
   options: {
@@ -19,13 +22,26 @@ const { values } = parseArgs({
     step: { type: 'string' },
     side: { type: 'string' },
     burst: { type: 'string', default: '4000' },
+    rdma: { type: 'string' },
+    'peer-memory': { type: 'string', default: '' },
   },
 });
 const rounds = Number(values.rounds);
+const steps = values.rdma === undefined ? usualSteps : [...usualSteps, ...blockSteps];
 const wantedSteps =
   values.step === undefined ? steps : steps.filter(({ name }) => values.step!.split(',').includes(name));
+const env: NodeJS.ProcessEnv = {
+  ...(values.rdma === undefined ? {} : { SOCKETS_DIRECT_RDMA_THRESHOLD: values.rdma }),
+  SOCKETS_DIRECT_PEER_MEMORY: values['peer-memory'],
+};
 const wantedSides = values.side === undefined ? sides : sides.filter((side) => side === values.side);
-if (!Number.isInteger(rounds) || rounds < 1 || wantedSteps.length === 0 || wantedSides.length === 0) {
+if (
+  !Number.isInteger(rounds) ||
+  rounds < 1 ||
+  !/^\d*$/.test(values.rdma ?? '') ||
+  wantedSteps.length === 0 ||
+  wantedSides.length === 0
+) {
   console.error(usage);
   process.exit(2);
 }
@@ -47,7 +63,7 @@ async function withStage<T>(body: (stage: Stage) => Promise<T>): Promise<T> {
 
 async function runStep(stage: Stage, step: Step, side: Side): Promise<void> {
   const from = performance.now();
-  const killing = await KillRounds.begin(stage, step, side);
+  const killing = await KillRounds.begin(stage, step, side, env);
   const outcomes = new Map<string, number>();
   const delays: { delay: number; gone: number }[] = [];
   for (let i = 0; i < rounds; i++) {

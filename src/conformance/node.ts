@@ -120,6 +120,13 @@ export class Node extends SwitchSide {
     return value;
   }
 
+  /** By which WSPDuplicateSocket names its process. */
+  get processId(): number {
+    const { processId } = this.party;
+    assert.ok(processId !== undefined, 'a provider that declares duplication needs the process ids of its parties');
+    return processId;
+  }
+
   /** `port` at this node's address. */
   name(port: number): SOCKADDR {
     return name(port, this.address);

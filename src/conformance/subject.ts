@@ -76,7 +76,9 @@ export interface Malice {
   stranger?(port: number): Promise<RawConnection>;
   /** All that a proper client says on such a connection to ask for a connection to `port`. Needs `stranger`. */
   greeting?(port: number): Uint8Array;
-  /** What a proper client may say once it is accepted. Needs `greeting`. */
+  /** Such a client has joined the server by then and asks for a connection in another way, so nothing arrives to be accepted. */
+  readonly greetingOnlyJoins?: boolean;
+  /** What a proper client may say once it is accepted, or has joined. Needs `greeting`. */
   messages?(): readonly Uint8Array[];
   /** A peer that has joined as a proper one would, and shares memory with the server, which listens on `port`. */
   liar?(port: number): Promise<Liar>;

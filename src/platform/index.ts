@@ -4,7 +4,8 @@
  */
 
 import { type AddressListener, AddressNotifier } from './address-notifier.js';
-import { PlatformError } from './error.js';
+import { limitDescriptors } from './descriptor-limit.js';
+import { callFailed, PlatformError } from './error.js';
 import { checkHost, lockSharedDirectory, networkNamespaceCookie, ownUser } from './host.js';
 import { type Libc, loadLibc } from './libc.js';
 import { sharedMemory } from './memory.js';
@@ -21,6 +22,8 @@ export type { ReadableWait } from './poll.js';
 export type { ProcessMemory } from './process-memory.js';
 export type { StreamSockets } from './stream-socket.js';
 export type { ListenerState, PeerCredentials, Received } from './unix-socket.js';
+
+const F_DUPFD_CLOEXEC = 1030;
 
 export interface Platform extends StreamSockets, ProcessMemory {
   /**
@@ -41,6 +44,8 @@ export interface Platform extends StreamSockets, ProcessMemory {
   ringDoorbell(descriptor: number): boolean;
   /** Closes a descriptor that came from this interface; others belong to whoever opened them. */
   closeDescriptor(descriptor: number): void;
+  /** A second descriptor of the same thing, which the caller closes. Throws PlatformError `resources-exhausted`. */
+  duplicateDescriptor(descriptor: number): number;
   /** Throws PlatformError `peer-unreachable`. */
   peerCredentials(socketDescriptor: number): PeerCredentials;
   /**
@@ -79,6 +84,11 @@ export interface Platform extends StreamSockets, ProcessMemory {
    * caller closes, or null if the address and port are in use or not to be had. Throws PlatformError `resources-exhausted`.
    */
   reservePort(address: string, port: number): number | null;
+  /**
+   * This process gets no more descriptors while there are so many; those that are open stay. Returns the former limit. For
+   * tests of what happens then, and for no longer than a synchronous call: everything else of the process is without as well.
+   */
+  limitDescriptors(limit: number): number;
   /** Our effective user id, or null if it is the one that every unmapped user has. */
   ownUser(): number | null;
 }
@@ -115,12 +125,18 @@ function createPlatform(): Platform {
     closeDescriptor: (descriptor) => {
       libc.close(descriptor);
     },
+    duplicateDescriptor: (descriptor) => {
+      const duplicate = libc.fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+      if (duplicate < 0) throw callFailed('resources-exhausted', 'F_DUPFD_CLOEXEC', libc.errorName());
+      return duplicate;
+    },
     waitReadable: (descriptor) => waitReadable(libc, descriptor),
     notifyAddresses: (listener) => addresses.register(listener),
     networkNamespaceCookie: () => networkNamespaceCookie(libc),
     lockSharedDirectory: (descriptor) => lockSharedDirectory(libc, descriptor),
     nameExists: (directory, name) => libc.accessAt(directory, name, 0, 0) === 0,
     reservePort: (address, port) => reservePort(libc, address, port),
+    limitDescriptors: (limit) => limitDescriptors(libc, limit),
     ownUser,
   };
   probeMemory(platform, libc);

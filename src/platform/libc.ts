@@ -28,6 +28,7 @@ export interface Libc {
   ) => number | bigint;
   munmap: (address: bigint, length: number) => number;
   poll: (descriptors: Pointer, count: number, milliseconds: number) => number;
+  prlimit: (pid: number, resource: number, limit: Pointer, former: Pointer) => number;
   processVmReadv: (
     pid: number,
     local: Pointer,
@@ -90,6 +91,7 @@ export function loadLibc(): Libc {
     mmap: library.func('uint64_t mmap(void *, size_t, int, int, int, int64_t)'),
     munmap: library.func('int munmap(void *, size_t)'),
     poll: library.func('int poll(void *, uint64_t, int)'),
+    prlimit: library.func('int prlimit(int, int, const void *, void *)'),
     processVmReadv: library.func(
       'int64_t process_vm_readv(int, const void *, uint64_t, const void *, uint64_t, uint64_t)',
     ),

@@ -1,18 +1,15 @@
 /** Joins the hooks of `src/net` and the composed switch. Both ways into the package use it: preload and import. */
 
-import { AsyncResource } from 'node:async_hooks';
 import { createRequire } from 'node:module';
 // Loaded early for what it remembers.
 import '../platform/unix-connect.js';
+import { outsideOfContexts } from '../diagnostics/outside.js';
 import type { Reason } from '../diagnostics/reasons.js';
 import { type InstallOptions, installNet, rememberOff, type SocketSwitch } from '../net/index.js';
 
-/** What the switch keeps must not keep the asynchronous context of whichever request needed it first. */
-const root = new AsyncResource('SOCKETSDIRECT');
-
 /** The switch and its providers are loaded at the first connect or listen that needs them, never at start-up. */
 function getSwitch(): SocketSwitch {
-  return root.runInAsyncScope(() => {
+  return outsideOfContexts(() => {
     const require = createRequire(import.meta.url);
     const compose = require('../compose.js') as { getSwitch(): SocketSwitch };
     return compose.getSwitch();

@@ -4,13 +4,17 @@
  */
 
 import { createRequire } from 'node:module';
+import { outsideOfContexts } from '../diagnostics/outside.js';
 import { rememberOff } from '../net/connection-info.js';
 import { deferHooks } from '../net/deferred.js';
 // Loaded early for what it remembers.
 import '../platform/unix-connect.js';
 
 function activate(): void {
-  (createRequire(import.meta.url)('./activate.js') as typeof import('./activate.js')).activate();
+  // At the first socket, whoever asks for that.
+  outsideOfContexts(() => {
+    (createRequire(import.meta.url)('./activate.js') as typeof import('./activate.js')).activate();
+  });
 }
 
 const { SOCKETS_DIRECT: mode, SOCKETS_DIRECT_SUMMARY: summary = '' } = process.env;

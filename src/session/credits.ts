@@ -14,6 +14,8 @@
  * waiting to say something of it, so two credits go back if it may have no more than one.
  */
 
+import type { CreditsState } from './state.js';
+
 /** Credits that data leaves alone: one for the end of sending, and one that is always left for credits. */
 const usualReserve = 2;
 
@@ -30,6 +32,10 @@ export class Credits {
   #owedForData = false;
   /** Credits withheld for data that the program has not read. */
   #held = 0;
+  /** One of the two sides moves to another process: nothing new begins. */
+  paused = false;
+  /** Nothing is sent but what belongs to that. */
+  silent = false;
   /** Credits that own data, and the peer's, leaves alone. */
   #reserve = usualReserve;
   #peerReserve = usualReserve;
@@ -47,11 +53,11 @@ export class Credits {
   }
 
   get forData(): boolean {
-    return this.#available > this.#reserve;
+    return this.#available > this.#reserve && !this.paused;
   }
 
   get forControl(): boolean {
-    return this.#available > 0;
+    return this.#available > 0 && !this.paused;
   }
 
   /** What belongs to a large transfer may be told: the last credit is left for credits. */
@@ -61,7 +67,7 @@ export class Credits {
 
   /** A large send may go, and if the receiver will not read by itself, what ends it as well. */
   forLarge(readByPeer: boolean): boolean {
-    return this.#available > this.#reserve + (readByPeer ? 0 : 1);
+    return this.#available > this.#reserve + (readByPeer ? 0 : 1) && !this.paused;
   }
 
   /** Own receive buffers that are posted for what the peer sends unasked. */
@@ -137,10 +143,57 @@ export class Credits {
 
   /** True if credits have to go back in a message of their own, and one can be sent. */
   get shouldReturn(): boolean {
-    if (this.#owed === 0 || this.#available === 0) return false;
+    if (this.#owed === 0 || this.#available === 0 || this.silent) return false;
     if (this.#owed >= this.#posted >> 1) return true;
     const peerHasAtMost = this.#posted - this.#owed - this.#held;
     if (peerHasAtMost <= (this.#owedForData ? this.#peerReserve : 0)) return true;
     return this.transfers > 0 && this.#owed > 1 && peerHasAtMost <= 1;
+  }
+
+  /** A buffer is posted for one message that takes no credit. */
+  expectAnswer(): void {
+    this.#posted++;
+  }
+
+  /** It has come, and its buffer, posted again, is no credit. */
+  answerTaken(): void {
+    this.#posted--;
+    this.#owed--;
+  }
+
+  /** The peer has posted a buffer for the next message, which takes no credit. */
+  lendAnswer(): void {
+    this.#available++;
+  }
+
+  get state(): CreditsState {
+    return {
+      available: this.#available,
+      availableMax: this.#availableMax,
+      posted: this.#posted,
+      owed: this.#owed,
+      held: this.#held,
+      owedForData: this.#owedForData,
+      reserve: this.#reserve,
+      peerReserve: this.#peerReserve,
+      forAnswers: this.#forAnswers,
+    };
+  }
+
+  restore(state: CreditsState): void {
+    this.#available = state.available;
+    this.#availableMax = state.availableMax;
+    this.#posted = state.posted;
+    this.#owed = state.owed;
+    this.#held = state.held;
+    this.#owedForData = state.owedForData;
+    this.#reserve = state.reserve;
+    this.#peerReserve = state.peerReserve;
+    this.#forAnswers = state.forAnswers;
+  }
+
+  /** A buffer for answers is posted. */
+  get answersExpected(): boolean {
+    return this.#forAnswers > 0;
   }
 }

@@ -5,6 +5,7 @@ import type { SessionOwner } from './face.js';
 import type { LargeReceive, LargeReceiver } from './large-receive.js';
 import type { MessageWriter } from './message-writer.js';
 import { ReceivedStore } from './received-store.js';
+import type { DeliveryState } from './state.js';
 import type { UrgentMarks } from './urgent.js';
 
 /** Bytes delivered from the store in one turn. */
@@ -21,6 +22,8 @@ export class Delivery implements LargeReceiver {
   /** The program is told nothing any more. */
   over = false;
   bytesReceived = 0;
+  /** Chunks that came by RDMA to the process in which the session has been. */
+  readonly #moved = new Set<Buffer>();
   /** What comes by RDMA, once something does. */
   large: LargeReceive | null = null;
 
@@ -93,7 +96,7 @@ export class Delivery implements LargeReceiver {
       }
       const chunk = this.#store.shift();
       budget -= chunk.length;
-      if (this.large?.takes(chunk) !== true) {
+      if (!this.#takesNoCredit(chunk)) {
         this.#credits.release();
         this.#writer.returnCredits();
       }
@@ -106,5 +109,31 @@ export class Delivery implements LargeReceiver {
     this.over = true;
     this.#store.clear();
     this.reading = false;
+  }
+
+  /** Gives up what is stored, for the process in which the session goes on. */
+  take(): { readonly unread: Buffer[]; readonly creditless: number[] } {
+    const unread: Buffer[] = [];
+    const creditless: number[] = [];
+    this.reading = false;
+    while (!this.#store.isEmpty) {
+      const chunk = this.#store.shift();
+      if (this.#takesNoCredit(chunk)) creditless.push(unread.length);
+      unread.push(chunk);
+    }
+    return { unread, creditless };
+  }
+
+  /** What was stored in the process in which the session has been; its credits are withheld already. */
+  restore({ unread, creditless, bytesReceived }: DeliveryState): readonly Buffer[] {
+    this.bytesReceived = bytesReceived;
+    const stored = unread.map((chunk) => Buffer.from(chunk.buffer as ArrayBuffer, chunk.byteOffset, chunk.length));
+    for (const chunk of stored) this.#store.push(chunk);
+    for (const index of creditless) this.#moved.add(stored[index]);
+    return stored;
+  }
+
+  #takesNoCredit(chunk: Buffer): boolean {
+    return this.#moved.delete(chunk) || this.large?.takes(chunk) === true;
   }
 }

@@ -70,6 +70,8 @@ export interface SessionOwner {
   onDeliverable(): void;
   /** Calls `done(error)` in a later turn. */
   defer(done: Done, error: number): void;
+  /** The peer may move to another process now; false: it has. Meanwhile nothing comes from it. */
+  onPeerSuspended?(suspended: boolean): void;
   /** A write waits for credit: `acceptWaiting` is to be called after a while without progress. */
   onWriteWaiting(): void;
 }

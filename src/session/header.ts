@@ -29,7 +29,10 @@ export const TYPE_FINISH = 4;
 export const TYPE_LARGE = 16;
 /** The receiver of a large send: memory for word 3 bytes of it, by the descriptor that follows (WSD-XFR-19); 0: none. */
 export const TYPE_GRANT = 17;
-/** Transfer complete: the receiver has read word 3 bytes (WSD-XFR-15). What is missing is to come in messages. */
+/**
+ * Transfer complete: the receiver has read word 3 bytes (WSD-XFR-15). What is missing, because its program is slow or memory
+ * could not be read, is to come anew; 0: in messages.
+ */
 export const TYPE_READ = 18;
 /** Transfer complete: the sender has written word 3 bytes (WSD-XFR-22). Fewer than granted: the rest comes in messages. */
 export const TYPE_WRITTEN = 19;
@@ -40,6 +43,10 @@ export const LARGE_FIELDS_SIZE = 8;
 export const DESCRIPTOR_SIZE_MAX = 128;
 /** Most bytes of one large send. */
 export const LARGE_SIZE_MAX = 2 ** 30;
+/** One side wants to move to another process (WSD-DUP-13), may (WSD-DUP-17), and has moved or will not (WSD-DUP-34). */
+export const TYPE_SUSPEND = 32;
+export const TYPE_SUSPENDED = 33;
+export const TYPE_RESUME = 34;
 
 /** Flag of a finish: the program has closed its socket and takes nothing any more, as against having ended its sending. */
 export const FLAG_CLOSED = 1 << 8;

@@ -20,6 +20,11 @@ import type { LargeMethod } from './negotiation.js';
 const grantMax = 1 << 20;
 /** Bytes that are read in one turn, if reading is done when it returns. */
 const turnMax = 1 << 20;
+/**
+ * Bytes of a block after which its sender is told how far it has got, if the program does not take more just now: about
+ * as often as a writer on TCP learns that a slow reader goes on.
+ */
+const tellMin = 1 << 20;
 /** Bytes of a chunk for the program. */
 const chunkMax = 65_536;
 
@@ -130,7 +135,16 @@ export class LargeReceive {
       this.#deliver();
     }
     this.#deliver();
+    this.#pause();
     return false;
+  }
+
+  /** The program is slow. What has been read is done with, and the sender offers the rest anew. */
+  #pause(): void {
+    const waits = this.#left > 0 && this.#moving === 0 && this.#answer === 0;
+    if (!waits || this.#offset < tellMin || this.#receiver.over) return;
+    this.#end();
+    this.#say(TYPE_READ, this.#offset, null);
   }
 
   #hasRoom(): boolean {

@@ -102,7 +102,7 @@ export class LargeSend {
   }
 
   #expectAnswers(): boolean {
-    if (this.#answersExpected) return true;
+    if (this.#answersExpected || this.#credits.answersExpected) return true;
     if (this.#wire.postMore(1) === 0) return false;
     this.#answersExpected = true;
     this.#credits.expectAnswers();
@@ -113,7 +113,8 @@ export class LargeSend {
   read(count: number): boolean {
     if (!this.#readByPeer || !this.isOpen || count < 0 || count > this.#left) return false;
     this.#rdma.conceal();
-    this.#end(count);
+    // If it could read nothing at all, it never will.
+    this.#end(count, count === 0);
     return true;
   }
 
@@ -121,7 +122,7 @@ export class LargeSend {
   granted(count: number, descriptor: Uint8Array): boolean {
     if (this.#readByPeer || !this.isOpen || this.#granted > 0 || count < 0 || count > this.#left) return false;
     if (count === 0) {
-      this.#end(0);
+      this.#end(0, true);
       return true;
     }
     if (descriptor.length === 0) return false;
@@ -147,13 +148,13 @@ export class LargeSend {
       this.#left -= count;
       this.#queue.drop(count, this.#completed);
     } else {
-      this.#end(count);
+      this.#end(count, count < this.#left);
     }
   }
 
-  /** The rest, if there is one, goes in messages. */
-  #end(moved: number): void {
-    if (moved < this.#left) this.refused = true;
+  /** The rest, if there is one, is offered anew, or goes in messages. */
+  #end(moved: number, refused: boolean): void {
+    if (refused) this.refused = true;
     this.#left = 0;
     this.#credits.transfers--;
     this.#queue.lent = false;

@@ -4,10 +4,12 @@
  */
 
 import type { Credits } from './credits.js';
+import type { Delivery } from './delivery.js';
 import type { SessionOptions, SessionOwner, SessionWire } from './face.js';
 import { HEADER_SIZE, TYPE_DATA } from './header.js';
-import type { LargeTransfers } from './large.js';
+import { LargeTransfers } from './large.js';
 import type { MessageWriter } from './message-writer.js';
+import type { LargeMethod } from './negotiation.js';
 import { type Done, SendQueue } from './send-queue.js';
 import type { UrgentMarks } from './urgent.js';
 
@@ -47,6 +49,23 @@ export class Outgoing {
     this.#credits = credits;
     this.#writer = writer;
     this.#urgent = urgent;
+  }
+
+  makeLarge(delivery: Delivery, method: LargeMethod): LargeTransfers {
+    this.large ??= new LargeTransfers({
+      wire: this.#wire,
+      owner: this.#owner,
+      writer: this.#writer,
+      credits: this.#credits,
+      queue: this.queue,
+      completed: this.completed,
+      delivery,
+      outgoing: method,
+      incoming: this.#options.offer.large!,
+      payloadMax: this.payloadMax,
+      storedMax: this.#options.acceptMax,
+    });
+    return this.large;
   }
 
   write(chunk: Uint8Array, done: Done): boolean {

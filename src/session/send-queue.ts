@@ -174,6 +174,17 @@ export class SendQueue {
     this.borrowedBytes = lentBytes;
   }
 
+  /** A copy of all that is in the queue. */
+  content(): Buffer {
+    const content = Buffer.allocUnsafe(this.bytes);
+    let at = 0;
+    for (const { bytes, start, end } of this.#entries.slice(this.#head)) {
+      content.set(bytes.subarray(start, end), at);
+      at += end - start;
+    }
+    return content;
+  }
+
   /** Empties the queue; returns who waits. */
   clear(): Done[] {
     const waiting: Done[] = [];

@@ -9,6 +9,7 @@ import { WSA_OPERATION_ABORTED, type WSABUF, WSAECONNRESET, WSAENOTCONN, WSAESHU
 import { copyOut } from './copy-pool.js';
 import { Credits } from './credits.js';
 import { Delivery } from './delivery.js';
+import { Ends } from './ends.js';
 import type { SessionOptions, SessionOwner, SessionWire } from './face.js';
 import {
   FLAG_CLOSED,
@@ -20,11 +21,13 @@ import {
   TYPE_NEGOTIATE,
   TYPE_WRITTEN,
 } from './header.js';
-import { LargeTransfers } from './large.js';
 import { MessageWriter } from './message-writer.js';
+import { restoreParts, type SessionParts, takeParts } from './moving.js';
 import { type LargeMethod, largeMethod, readNegotiation } from './negotiation.js';
 import { Outgoing } from './outgoing.js';
 import type { Done } from './send-queue.js';
+import type { SessionState } from './state.js';
+import { isSuspension, Suspension } from './suspension.js';
 import { UrgentMarks } from './urgent.js';
 
 export class Session {
@@ -37,20 +40,14 @@ export class Session {
   readonly #outgoing: Outgoing;
   readonly #urgent = new UrgentMarks();
   readonly #delivery: Delivery;
+  readonly #suspension: Suspension;
   /** How the peer takes large sends; undefined: not at all. */
   #largeMethod: LargeMethod | undefined;
   #negotiated = false;
-  #shutdownDone: Done | null = null;
-  /** The program has ended its sending. */
-  #writesEnded = false;
-  #finishWanted = false;
-  #finishSent = false;
-  #finishReceived = false;
-  #ended = false;
   #closing = false;
   /** The connection below is gone, or must not be used any more. */
   #dead = false;
-  #error = 0;
+  readonly #ends = new Ends();
 
   constructor(wire: SessionWire, owner: SessionOwner, options: SessionOptions) {
     this.#wire = wire;
@@ -60,6 +57,7 @@ export class Session {
     this.#writer = new MessageWriter(wire, this.#credits);
     this.#outgoing = new Outgoing(wire, owner, options, this.#credits, this.#writer, this.#urgent);
     this.#delivery = new Delivery(owner, this.#credits, this.#writer, this.#urgent);
+    this.#suspension = new Suspension(wire, this.#credits, this.#writer, owner, options.initiator);
   }
 
   /** Sends the negotiation message; the initiator's first act (WSD-NEG-2). */
@@ -96,7 +94,7 @@ export class Session {
 
   /** True if bytes wait to be sent that the program counts as written. */
   get hasUnsent(): boolean {
-    return !this.#dead && (!this.#outgoing.queue.isEmpty || (this.#writesEnded && !this.#finishSent));
+    return !this.#dead && (!this.#outgoing.queue.isEmpty || (this.#ends.writesEnded && !this.#ends.finishSent));
   }
 
   // ---- sending
@@ -118,7 +116,7 @@ export class Session {
   }
 
   #writable(done: Done): boolean {
-    if (this.#dead || this.#closing || this.#writesEnded) return this.#failLater(done);
+    if (this.#dead || this.#closing || this.#ends.writesEnded) return this.#failLater(done);
     return true;
   }
 
@@ -129,22 +127,22 @@ export class Session {
 
   #writeError(): number {
     if (this.#closing) return WSA_OPERATION_ABORTED;
-    return this.#dead && !this.#finishReceived ? this.#error || WSAECONNRESET : WSAESHUTDOWN;
+    return this.#dead && !this.#ends.finishReceived ? this.#ends.error || WSAECONNRESET : WSAESHUTDOWN;
   }
 
   /** Nothing more is written from now on; `shutdown` follows. */
   endWrites(): void {
-    this.#writesEnded = true;
+    this.#ends.writesEnded = true;
   }
 
   /** `done` is called, in a later turn, once the end of sending is on the wire. */
   shutdown(done: Done): void {
-    if (this.#dead) return this.#owner.defer(done, WSAENOTCONN);
+    if (this.#dead) return this.#owner.defer(done, this.#ends.moves ? 0 : WSAENOTCONN);
     if (this.#closing) return this.#owner.defer(done, WSA_OPERATION_ABORTED);
-    if (this.#finishWanted) return this.#owner.defer(done, WSAESHUTDOWN);
-    this.#writesEnded = true;
-    this.#finishWanted = true;
-    this.#shutdownDone = done;
+    if (this.#ends.finishWanted) return this.#owner.defer(done, WSAESHUTDOWN);
+    this.#ends.writesEnded = true;
+    this.#ends.finishWanted = true;
+    this.#ends.shutdownDone = done;
     this.#flush();
   }
 
@@ -154,10 +152,14 @@ export class Session {
   }
 
   #flush(): void {
-    if (!this.#negotiated || !this.#outgoing.pump()) return;
-    if (!this.#finishWanted || this.#finishSent || this.#dead) return;
+    if (!this.#negotiated) return;
+    if (!this.#dead) this.#suspension.advance();
+    if (!this.#outgoing.pump()) return;
+    // A transfer that has just come to its end may be all that a suspension has waited for.
+    if (!this.#dead) this.#suspension.advance();
+    if (!this.#ends.isFinishDue || this.#dead) return;
     if (!this.#outgoing.queue.isEmpty || !this.#credits.forControl) return;
-    this.#finishSent = true;
+    this.#ends.finishSent = true;
     this.#writer.finish(this.#closing ? this.#sequenceReceived : null);
     this.#shutdownEnds(0);
     this.#checkFinished();
@@ -165,36 +167,17 @@ export class Session {
 
   // ---- large transfers
 
-  #makeLarge(): LargeTransfers {
-    const { queue, completed, payloadMax } = this.#outgoing;
-    const large = new LargeTransfers({
-      wire: this.#wire,
-      owner: this.#owner,
-      writer: this.#writer,
-      credits: this.#credits,
-      queue,
-      completed,
-      delivery: this.#delivery,
-      outgoing: this.#largeMethod!,
-      incoming: this.#options.offer.large!,
-      payloadMax,
-      storedMax: this.#options.acceptMax,
-    });
-    this.#outgoing.large = large;
-    return large;
-  }
-
   /** Blocks of more bytes go by RDMA, if the peer takes them so. */
   set largeThreshold(bytes: number) {
     if (this.#largeMethod === undefined || bytes === Number.POSITIVE_INFINITY) return;
-    const large = this.#outgoing.large ?? this.#makeLarge();
+    const large = this.#outgoing.makeLarge(this.#delivery, this.#largeMethod);
     large.threshold = bytes;
   }
 
   #receiveLarge(type: number, buffer: WSABUF, payload: number): void {
     if (!this.#negotiated || this.#largeMethod === undefined) return this.#violate('large transfer out of place');
-    const large = this.#outgoing.large ?? this.#makeLarge();
-    const room = type !== TYPE_LARGE ? 0 : this.#finishReceived ? -1 : large.begin(buffer, payload);
+    const large = this.#outgoing.makeLarge(this.#delivery, this.#largeMethod);
+    const room = type !== TYPE_LARGE ? 0 : this.#ends.finishReceived ? -1 : large.begin(buffer, payload);
     if (room < 0 || (room === 0 && !large.answered(type, buffer, payload))) return this.#violate('large transfer');
     // A handler of the program may throw; the transfer must still go on.
     let thrown = true;
@@ -243,12 +226,13 @@ export class Session {
     else if (type === TYPE_CREDIT || type === TYPE_FINISH) this.#receiveControl(type, buffer, payload);
     else if (type === TYPE_NEGOTIATE) this.#receiveNegotiation(buffer, payload);
     else if (type >= TYPE_LARGE && type <= TYPE_WRITTEN) this.#receiveLarge(type, buffer, payload);
+    else if (isSuspension(type)) this.#receiveControl(type, buffer, payload);
     else this.#violate('message type');
   }
 
   /** `length` bytes of data, `room` bytes behind the fixed header. */
   #receiveData(buffer: WSABUF, room: number, length: number, word0: number): void {
-    if (!this.#negotiated || this.#finishReceived || length === 0) return this.#violate('data out of place');
+    if (!this.#negotiated || this.#ends.finishReceived || length === 0) return this.#violate('data out of place');
     if (this.#closing) {
       // TCP answers data for a closed socket with a reset.
       this.#abort();
@@ -268,7 +252,7 @@ export class Session {
     this.#wire.repost(buffer);
     this.#urgent.arrive(chunk, word0);
     this.#delivery.arrive(chunk);
-    if (!this.#outgoing.queue.isEmpty || this.#finishWanted || this.#outgoing.large !== null) this.#flush();
+    if (!this.#outgoing.queue.isEmpty || this.#ends.finishWanted || this.#outgoing.large !== null) this.#flush();
   }
 
   /** The first large payload shows that the connection carries more than small messages: it gets all its buffers. */
@@ -290,7 +274,8 @@ export class Session {
       this.lost(WSAECONNRESET);
       return this.#owner.onFinished('reset-by-peer');
     }
-    if (type === TYPE_FINISH) this.#finishReceived = true;
+    if (type === TYPE_FINISH) this.#ends.finishReceived = true;
+    if (isSuspension(type) && !this.#suspension.receive(type)) return this.#violate('suspension out of place');
     this.#flush();
     this.#writer.returnCredits();
     // Also if the flush has sent our own end and with it finished the session: the program is still to be told.
@@ -302,7 +287,7 @@ export class Session {
 
   /** The peer may end its sending: it has not, and nothing large is under way from it. */
   get #mayFinish(): boolean {
-    return !this.#finishReceived && this.#outgoing.large?.isReceiving !== true;
+    return !this.#ends.finishReceived && this.#outgoing.large?.isReceiving !== true;
   }
 
   #receiveNegotiation(buffer: WSABUF, length: number): void {
@@ -325,8 +310,8 @@ export class Session {
     const delivery = this.#delivery;
     if (delivery.reading) return;
     delivery.reading = true;
-    const ends = (this.#finishReceived || this.#error !== 0) && !this.#ended;
-    if (!delivery.isEmpty || ends || this.#outgoing.large?.isReceiving === true) this.#owner.onDeliverable();
+    if (!delivery.isEmpty || this.#ends.isUntold || this.#outgoing.large?.isReceiving === true)
+      this.#owner.onDeliverable();
   }
 
   readStop(): void {
@@ -342,14 +327,66 @@ export class Session {
   }
 
   #deliverEnd(): void {
-    if (this.#ended || this.#closing || !this.#delivery.reading || !this.#delivery.isEmpty) return;
-    if (this.#finishReceived) {
-      this.#ended = true;
+    if (this.#ends.ended || this.#closing || !this.#delivery.reading || !this.#delivery.isEmpty) return;
+    if (this.#ends.finishReceived) {
+      this.#ends.ended = true;
       this.#owner.onEnd();
-    } else if (this.#error !== 0) {
-      this.#ended = true;
-      this.#owner.onError(this.#error);
+    } else if (this.#ends.error !== 0) {
+      this.#ends.ended = true;
+      this.#owner.onError(this.#ends.error);
     }
+  }
+
+  // ---- moving to another process
+
+  /** `done` is called, from inside whatever is going on, once the wire is silent in both directions, or the connection gone. */
+  suspend(done: () => void): void {
+    this.#suspension.suspend(done, this.#dead);
+  }
+
+  /** After `suspend`, in the same process or, with the state from there, in another: both sides send again. */
+  resume(): void {
+    this.#suspension.resume(this.#dead);
+    this.#flush();
+  }
+
+  #parts(): SessionParts {
+    const [credits, writer, { queue }, delivery] = [this.#credits, this.#writer, this.#outgoing, this.#delivery];
+    return {
+      credits,
+      writer,
+      queue,
+      delivery,
+      urgent: this.#urgent,
+      suspension: this.#suspension,
+      ends: this.#ends,
+    };
+  }
+
+  /** What goes on in another process. Writes that wait are done, and nothing is left here. */
+  takeState(): SessionState {
+    this.#shutdownEnds(0);
+    const state = takeParts(this.#parts(), {
+      payloadMax: this.#outgoing.payloadMax,
+      largeMethod: this.#largeMethod ?? null,
+      sequenceReceived: this.#sequenceReceived,
+      dead: this.#dead,
+    });
+    this.#outgoing.fail(0);
+    this.#die();
+    this.#closing = true;
+    return state;
+  }
+
+  /** Before anything else is done with the session. */
+  restore(state: SessionState): void {
+    restoreParts(this.#parts(), state);
+    this.#negotiated = true;
+    this.#outgoing.payloadMax = state.payloadMax;
+    this.#largeMethod = state.largeMethod ?? undefined;
+    this.#sequenceReceived = state.sequenceReceived;
+    this.#dead = this.#outgoing.stopped = state.dead;
+    if (this.#options.largeThreshold !== undefined && !state.dead) this.largeThreshold = this.#options.largeThreshold;
   }
 
   // ---- ending
@@ -372,8 +409,8 @@ export class Session {
     }
     // Bytes that still lie in the program's memory may change once it is told that its write was cancelled.
     this.#outgoing.adopt(Number.POSITIVE_INFINITY);
-    this.#writesEnded = true;
-    this.#finishWanted = true;
+    this.#ends.writesEnded = true;
+    this.#ends.finishWanted = true;
     this.#flush();
   }
 
@@ -400,13 +437,13 @@ export class Session {
   lost(wsaError: number): void {
     if (this.#dead) return;
     this.#die();
-    if (wsaError === 0) this.#finishReceived = true;
-    else this.#error = wsaError;
+    if (wsaError === 0) this.#ends.finishReceived = true;
+    else this.#ends.error = wsaError;
     this.#outgoing.fail(this.#writeError());
     this.#shutdownEnds(WSAENOTCONN);
     if (this.#closing) return;
     if (!this.#negotiated) {
-      this.#ended = true;
+      this.#ends.ended = true;
       this.#owner.onError(wsaError || WSAECONNRESET);
     } else if (this.#delivery.reading) {
       this.#owner.onDeliverable();
@@ -434,16 +471,17 @@ export class Session {
     this.#dead = true;
     this.#outgoing.stopped = true;
     this.#outgoing.large?.abandon();
+    this.#suspension.died();
   }
 
   #shutdownEnds(error: number): void {
-    const done = this.#shutdownDone;
-    this.#shutdownDone = null;
+    const done = this.#ends.shutdownDone;
+    this.#ends.shutdownDone = null;
     if (done !== null) this.#owner.defer(done, error);
   }
 
   #checkFinished(): void {
-    if (!this.#finishSent || !this.#finishReceived || this.#dead) return;
+    if (!this.#ends.areBothFinished || this.#dead) return;
     this.#die();
     this.#owner.onFinished('ended');
   }

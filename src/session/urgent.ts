@@ -5,6 +5,7 @@
 
 import type { SessionOwner } from './face.js';
 import { FLAG_URGENT } from './header.js';
+import type { UrgentState } from './state.js';
 
 /** Most bytes of one urgent write; what is before them goes as ordinary data. */
 export const URGENT_MAX = 4096;
@@ -14,6 +15,17 @@ export class UrgentMarks {
   #sendEnd = 0;
   /** Chunks that have arrived, end with an urgent byte and wait to be delivered, in order. */
   readonly #arrived: Buffer[] = [];
+
+  /** For the process in which the session goes on; `unread` is what has arrived and is not delivered. */
+  state(unread: readonly Buffer[]): UrgentState {
+    const urgent = this.#arrived.map((chunk) => unread.indexOf(chunk));
+    return { urgentEnd: this.#sendEnd, urgent: urgent.filter((index) => index >= 0) };
+  }
+
+  restore({ urgentEnd, urgent }: UrgentState, unread: readonly Buffer[]): void {
+    this.#sendEnd = urgentEnd;
+    for (const index of urgent) this.#arrived.push(unread[index]);
+  }
 
   set(position: number): void {
     this.#sendEnd = position;

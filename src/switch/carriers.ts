@@ -1,5 +1,6 @@
 /** The providers in use: found in the catalog, started, replaced in the table of addresses, and let go (sections 2 and 3 of the digest). */
 
+import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../diagnostics/reasons.js';
 import type { ProviderStatus } from '../diagnostics/status.js';
 import type { TcpipProvider } from '../providers/tcpip/index.js';
@@ -7,6 +8,7 @@ import { HEADER_SIZE, PAYLOAD_SIZE_MIN, type SessionOffer } from '../session/ind
 import type { SanServiceProvider, SOCKET_ADDRESS, WSAPROTOCOL_INFO } from '../spi/index.js';
 import { BASE_PROTOCOL, PFL_HIDDEN } from '../spi/index.js';
 import { CachedMemory } from './cached-memory.js';
+import { Guard } from './guard.js';
 import { ProviderMemory } from './provider-memory.js';
 import { queryAddresses, type StartedProvider, StartFailure, startProvider } from './provider-table.js';
 import { RdmaMemory } from './rdma-memory.js';
@@ -36,6 +38,10 @@ export interface CarriersOptions {
   readonly largeThreshold?: number;
   /** Told of a provider that is left out; the answer is the reason to show. */
   startReason(provider: SanServiceProvider, failure: StartFailure): Reason;
+  /** True for a provider that never throws: nothing stands between it and the switch. Absent: there is none. */
+  isOwn?(provider: SanServiceProvider): boolean;
+  /** Told of each call of another provider that throws, which counts as failed with WSAENETDOWN. */
+  threw?(provider: SanServiceProvider, call: string, error: unknown): void;
 }
 
 interface LeftOut {
@@ -76,14 +82,17 @@ export class Carriers {
     const known = new Map([...this.#active, ...this.#retired].map((carrier) => [carrier.source, carrier]));
     for (const provider of this.#leftOut.keys()) if (!providers.includes(provider)) this.#leftOut.delete(provider);
     const active: Carrier[] = [];
+    let answered = true;
     for (const provider of providers) {
       const carrier = known.get(provider) ?? this.#start(provider);
       if (carrier === null) continue;
-      this.#retired.delete(carrier);
+      // While it was not used, nobody has asked for its addresses.
+      if (this.#retired.delete(carrier)) answered = this.#askAddresses(carrier) && answered;
       active.push(carrier);
     }
     for (const carrier of this.#active) if (!active.includes(carrier)) this.#retired.add(carrier);
     if (this.#active.length === 0) this.#addressListVersion = this.#options.tcpip.addressListVersion();
+    if (!answered) this.#addressListVersion = null;
     this.#active = active;
     this.#route();
     if (active.length > 0) return null;
@@ -100,6 +109,7 @@ export class Carriers {
         this.#options.tcpip.protocolInfo,
         this.#upcalls.table,
         this.#cachedMemory,
+        this.#guardOf(provider),
       );
       const offer = offerOf(started);
       if (offer !== null) return this.#makeCarrier(provider, started, offer);
@@ -113,6 +123,11 @@ export class Carriers {
     } finally {
       this.#upcalls.takeCreated();
     }
+  }
+
+  #guardOf(provider: SanServiceProvider): Guard | null {
+    const { isOwn, threw } = this.#options;
+    return isOwn?.(provider) === true ? null : new Guard((call, error) => threw?.(provider, call, error));
   }
 
   #makeCarrier(source: SanServiceProvider, provider: StartedProvider, offer: SessionOffer): Carrier {
@@ -144,16 +159,24 @@ export class Carriers {
     const version = this.#options.tcpip.addressListVersion();
     if (version === this.#addressListVersion) return false;
     let answered = true;
+    let changed = false;
     for (const carrier of this.#active) {
-      const addresses = queryAddresses(carrier.provider.table, carrier.errno);
-      this.#upcalls.takeCreated();
-      if (addresses === null) answered = false;
-      carrier.addresses = addresses ?? [];
+      const before = carrier.addresses;
+      answered = this.#askAddresses(carrier) && answered;
+      changed ||= !isDeepStrictEqual(carrier.addresses, before);
     }
     this.#route();
     // Who could not answer serves nothing, and is asked again next time.
     this.#addressListVersion = answered ? version : null;
-    return true;
+    return changed;
+  }
+
+  /** False: it could not answer, and serves nothing. */
+  #askAddresses(carrier: Carrier): boolean {
+    const addresses = queryAddresses(carrier.provider.table, carrier.errno);
+    this.#upcalls.takeCreated();
+    carrier.addresses = addresses ?? [];
+    return addresses !== null;
   }
 
   #route(): void {

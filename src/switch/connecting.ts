@@ -95,7 +95,11 @@ export class ConnectAttempt implements NegotiationHandler {
   #signalled(): void {
     if (this.#handler === null || this.#companion === null || this.#connection !== null) return;
     const { socket } = this.#companion;
-    if (this.#carrier.provider.table.WSPEnumNetworkEvents(socket, this.#event, events, this.#errno) !== 0) return;
+    if (this.#carrier.provider.table.WSPEnumNetworkEvents(socket, this.#event, events, this.#errno) !== 0) {
+      // Nobody will tell how the connect ends.
+      this.#giveUp(providerReason(this.#carrier, socket));
+      return;
+    }
     if ((events.lNetworkEvents & FD_CONNECT) === 0) return;
     const error = events.iErrorCode[FD_CONNECT_BIT];
     if (error === 0) this.#established();

@@ -8,6 +8,7 @@
 import type { CloseCause } from '../diagnostics/channels.js';
 import type { Reason } from '../diagnostics/reasons.js';
 import type { SOCKADDR } from '../spi/index.js';
+import type { MovedConnection, MovedListener } from './moved.js';
 
 /**
  * Why a socket has to stay on TCP/IP although a SAN might carry it, or null. Asked with the destination of a connect and with
@@ -77,6 +78,24 @@ export interface SanConnection {
   reset(): void;
 }
 
+/** A connection that can go on in another process. Nothing is called back before the call that started it has returned. */
+export interface MovableConnection extends SanConnection {
+  /**
+   * Nothing is sent any more, and `done` is called when nothing comes either, because the peer waits as well, or because the
+   * connection is gone: what has arrived moves all the same. What the program writes meanwhile goes along.
+   */
+  suspend(done: () => void): void;
+  /**
+   * After `suspend`: what `Switch.receiveConnection` of a process with that id needs, as plain data and bytes. Nothing can
+   * be asked of the connection here any more but `closeFormer`. Or the error of WSPDuplicateSocket: it has not moved.
+   */
+  duplicate(processId: number): MovedConnection | number;
+  /** After `suspend`: it does not move, and goes on here. */
+  resume(): void;
+  /** After `duplicate`: it will not come back to this process. */
+  closeFormer(): void;
+}
+
 /** Who accepts SAN connections of a listening socket. */
 export interface AcceptHandler {
   /**
@@ -118,6 +137,16 @@ export interface SwitchSocket {
    * `reason` tells afterwards whether a SAN listens.
    */
   join(local: SOCKADDR, handler: AcceptHandler): void;
+  /**
+   * What `receive` needs in a process with that id, as plain data, for each SAN that listens. Requests that come from now on
+   * wait for that process (WSD-DUP-35); `close` when it has them.
+   */
+  duplicate(processId: number): MovedListener[];
+  /**
+   * SANs that have listened in another process for the same TCP/IP socket listen here from now on, and those that serve its
+   * address here and did not there. `backlog` is for the latter.
+   */
+  receive(local: SOCKADDR, backlog: number, moved: readonly MovedListener[], handler: AcceptHandler): void;
   /** Asks the condition function again about the requests for which it said CF_DEFER, if they still wait (WSD-ACC-10). */
   acceptDeferred(): void;
   /** Remembers an option for companions made from now on, if a provider can have it (WSD-SOC-17). `value`: 32 bits. */

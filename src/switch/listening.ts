@@ -7,14 +7,19 @@ import {
   EventObject,
   FD_ACCEPT,
   INVALID_SOCKET,
+  type InvalidSocket,
   type Out,
+  type ProviderSocket,
   type SOCKADDR,
   WSANETWORKEVENTS,
+  type WSAPROTOCOL_INFO,
   WSATRY_AGAIN,
 } from '../spi/index.js';
 import { closeCompanion, makeCompanion, type SocketOption } from './companion.js';
 import { Connection, type NegotiationHandler } from './connection.js';
+import { receiveCompanion } from './duplication.js';
 import type { AcceptHandler } from './face.js';
+import type { MovedListener } from './moved.js';
 import { Question } from './question.js';
 import type { Carrier, Companion, Services } from './services.js';
 
@@ -35,6 +40,8 @@ export class SanListener implements NegotiationHandler {
   #closed = false;
   /** Nobody wants what still negotiates. */
   #abandoned = false;
+  /** Nothing but WSPCloseSocket is asked of the companion any more (WSD-DUP-25). */
+  #moved = false;
   /** The program has not decided on the first request. */
   #deferred = false;
 
@@ -77,9 +84,36 @@ export class SanListener implements NegotiationHandler {
     return null;
   }
 
+  /** One that has listened in another process (WSD-DUP-35): WSPSocket with its token, WSPEventSelect. Null if one fails. */
+  static receive(
+    services: Services,
+    carrier: Carrier,
+    local: SOCKADDR,
+    info: WSAPROTOCOL_INFO,
+    handler: AcceptHandler,
+  ): SanListener | null {
+    const companion = receiveCompanion(services, carrier, local.sa_family, info, null);
+    if (typeof companion === 'number') return null;
+    services.companions.add(companion);
+    const listener = new SanListener(services, carrier, companion, local, handler);
+    const { WSPEventSelect } = carrier.provider.table;
+    if (WSPEventSelect(companion.socket, listener.#event, FD_ACCEPT, listener.#errno) === 0) return listener;
+    listener.close();
+    return null;
+  }
+
+  /** Gives the listening to another process, or null. What asks from now on, asks there; connections stay (WSD-DUP-35). */
+  duplicate(processId: number): MovedListener | null {
+    const { name, protocolInfo, table } = this.#carrier.provider;
+    const info = { ...protocolInfo };
+    if (table.WSPDuplicateSocket(this.#companion.socket, processId, info, this.#errno) !== 0) return null;
+    this.#moved = true;
+    return { provider: name, info };
+  }
+
   /** FD_ACCEPT is signalled: WSPEnumNetworkEvents, then WSPAccept (WSD-ACC-5, WSD-ACC-6). */
   #signalled(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#moved) return;
     const { table } = this.#carrier.provider;
     if (table.WSPEnumNetworkEvents(this.#companion.socket, this.#event, this.#events, this.#errno) !== 0) return;
     if ((this.#events.lNetworkEvents & FD_ACCEPT) !== 0) this.#accept();
@@ -87,7 +121,7 @@ export class SanListener implements NegotiationHandler {
 
   /** The program can decide now: what it has deferred is asked about again (WSD-ACC-10). */
   acceptDeferred(): void {
-    if (!this.#deferred || this.#closed) return;
+    if (!this.#deferred || this.#closed || this.#moved) return;
     this.#deferred = false;
     this.#accept();
   }
@@ -99,14 +133,12 @@ export class SanListener implements NegotiationHandler {
     // From inside the condition function: the request that it decides on is the first.
     if (question.isAsking) return;
     question.begin();
-    const accepted = table.WSPAccept(
-      this.#companion.socket,
-      peer,
-      { value: 28 },
-      question.condition,
-      null,
-      this.#errno,
-    );
+    let accepted: ProviderSocket | InvalidSocket;
+    try {
+      accepted = table.WSPAccept(this.#companion.socket, peer, { value: 28 }, question.condition, null, this.#errno);
+    } finally {
+      question.end();
+    }
     const handle = this.#services.upcalls.takeCreated();
     const error = accepted === INVALID_SOCKET ? this.#errno.value : 0;
     if (!question.answeredFor(error) || (error === 0 && handle === null)) {
@@ -148,8 +180,15 @@ export class SanListener implements NegotiationHandler {
     return { sa_family: AF_INET6, address: `::ffff:${address.address}`, port: address.port };
   }
 
+  get isNegotiating(): boolean {
+    for (const { negotiation } of this.#services.connections) if (negotiation === this) return true;
+    return false;
+  }
+
   /** Stops listening; requests that wait are refused, connections that negotiate are reset. */
   close(): void {
+    // Who has been admitted before the listening moved is still the program's.
+    if (this.#moved) return this.withdraw();
     this.#abandoned = true;
     this.withdraw();
     for (const connection of this.#services.connections) if (connection.negotiation === this) connection.reset();

@@ -3,6 +3,8 @@
  * the event loop while at least one of them would hold it as a TCP socket.
  */
 
+import { outsideOfContexts } from '../diagnostics/outside.js';
+
 /** The longest period of a timer. */
 const period = 0x7fffffff;
 
@@ -13,7 +15,7 @@ let timer: NodeJS.Timeout | null = null;
 export function hold(): void {
   holders += 1;
   if (holders > 1) return;
-  if (timer === null) timer = setInterval(() => {}, period);
+  if (timer === null) timer = outsideOfContexts(() => setInterval(() => {}, period));
   else timer.ref();
 }
 

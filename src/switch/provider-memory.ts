@@ -70,6 +70,8 @@ export class ProviderMemory implements TransferMemory {
     this.sendOverlapped = pollOverlapped();
   }
 
+  releaseSends(): void {}
+
   /** Nothing: the provider's memory is registered as long as somebody uses it. */
   release(): void {}
 }

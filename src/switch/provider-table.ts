@@ -43,11 +43,13 @@ import {
 } from '../spi/index.js';
 
 import type { CachedMemory } from './cached-memory.js';
+import type { Guard } from './guard.js';
 
 /** A provider that has been started, with all that the switch knows of it. */
 export interface StartedProvider {
   readonly name: string;
   readonly catalogEntryId: number;
+  readonly protocolInfo: WSAPROTOCOL_INFO;
   readonly table: WSPPROC_TABLE;
   readonly extensions: ExtensionFunctions;
   readonly addresses: readonly SOCKET_ADDRESS[];
@@ -84,15 +86,16 @@ export function startProvider(
   tcpip: WSAPROTOCOL_INFO,
   upcalls: WSPUPCALLTABLEEX,
   cachedMemory: CachedMemory,
+  guard: Guard | null,
 ): StartedProvider {
   const data: WSPDATA = { wVersion: 0, wHighVersion: 0, szDescription: '' };
   const out: Out<WSPPROC_TABLE | null> = { value: null };
   try {
-    const error: unknown = provider.WSPStartupEx(WINSOCK_VERSION, data, tcpip, upcalls, out);
+    const error: unknown = provider.WSPStartupEx(WINSOCK_VERSION, data, tcpip, guard?.upcalls(upcalls) ?? upcalls, out);
     if (error !== 0) fail('WSPStartupEx', typeof error === 'number' ? error : WSAEFAULT);
     const missing = procedureNames.filter((name) => typeof out.value?.[name] !== 'function');
     if (missing.length > 0) throw new StartFailure(`no ${missing.join(', ')}`);
-    return useHelperSocket(provider, out.value!, cachedMemory, { value: 0 });
+    return useHelperSocket(provider, out.value!, cachedMemory, guard, { value: 0 });
   } catch (error) {
     cleanUp(out.value, error);
     throw asFailure(error);
@@ -117,6 +120,7 @@ function useHelperSocket(
   provider: SanServiceProvider,
   table: WSPPROC_TABLE,
   cachedMemory: CachedMemory,
+  guard: Guard | null,
   errno: Out<number>,
 ): StartedProvider {
   const helper = helperSocket(table, errno);
@@ -142,7 +146,8 @@ function useHelperSocket(
       );
       return result === 0 ? pointer.value : null;
     };
-    const extensions = fetchExtensions(fetch);
+    const fetched = fetchExtensions(fetch);
+    const extensions = guard?.extensions(fetched) ?? fetched;
     const limit = (name: number): number => {
       const size: Out<number> = { value: 0 };
       const limited = table.WSPGetSockOpt(helper, SOL_SOCKET, name, size, { value: 4 }, errno) === 0;
@@ -151,7 +156,8 @@ function useHelperSocket(
     return {
       name: provider.name,
       catalogEntryId: provider.protocolInfo.dwCatalogEntryId,
-      table,
+      protocolInfo: provider.protocolInfo,
+      table: guard?.table(table) ?? table,
       extensions: cachedMemory.watch(extensions),
       addresses,
       messageSizeMax: limit(SO_MAX_MSG_SIZE),

@@ -39,6 +39,11 @@ export class Question {
     this.admitted = null;
   }
 
+  /** WSPAccept has not returned, because the program has thrown. */
+  end(): void {
+    this.#asking = false;
+  }
+
   /** In the middle of a WSPAccept. */
   get isAsking(): boolean {
     return this.#asking;

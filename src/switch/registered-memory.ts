@@ -151,6 +151,20 @@ export class RegisteredMemory implements TransferMemory {
     this.#current = null;
   }
 
+  releaseSends(): void {
+    this.#reclaim();
+    this.#current = null;
+    this.#idle.length = 0;
+    this.#outgoingRegions = 0;
+    const kept: Registration[] = [];
+    for (const registration of this.#registrations.splice(0)) {
+      const { region, handle } = registration;
+      if (region === this.#incoming || this.#pending.some(({ buf }) => buf === region)) kept.push(registration);
+      else this.#provider.extensions.WSPDeregisterMemory(this.#socket, handle, this.#errno);
+    }
+    this.#registrations.push(...kept);
+  }
+
   /** What a pending transfer uses stays registered, and the provider frees it with the socket (WSD-MEM-29, WSD-MEM-30). */
   release(): void {
     this.#reclaim();

@@ -16,8 +16,10 @@ import {
 import { nameLength, type SocketOption } from './companion.js';
 import { type AttemptHandler, ConnectAttempt } from './connecting.js';
 import type { Connection } from './connection.js';
+import { carrierNamed } from './duplication.js';
 import type { AcceptHandler, ConnectHandler, Exclusion, SwitchSocket } from './face.js';
 import { SanListener } from './listening.js';
+import type { MovedListener } from './moved.js';
 import type { Served } from './routing-table.js';
 import type { Carrier, Services } from './services.js';
 
@@ -49,6 +51,8 @@ export class Socket implements SwitchSocket, AttemptHandler {
   /** What the program listens for; null: it does not. */
   #listening: { readonly local: SOCKADDR; readonly backlog: number; readonly handler: AcceptHandler } | null = null;
   readonly #listeners = new Map<Carrier, SanListener>();
+  /** Those that have ended before the socket, while connections of theirs still negotiate. */
+  #withdrawn: SanListener[] = [];
   /** WSD-SOC-17: what the program has set, in order. */
   #options: SocketOption[] = [];
   #attempt: ConnectAttempt | null = null;
@@ -104,6 +108,7 @@ export class Socket implements SwitchSocket, AttemptHandler {
       if (carriers.includes(carrier)) continue;
       this.#listeners.delete(carrier);
       listener.withdraw();
+      this.#withdrawn = [...this.#withdrawn, listener].filter(({ isNegotiating }) => isNegotiating);
     }
     if (typeof found === 'string') return found;
     const { services } = found;
@@ -125,6 +130,25 @@ export class Socket implements SwitchSocket, AttemptHandler {
     const carriers = wildcard ? services.carriers.active : [services.routes.lookup(local)];
     const serving = carriers.filter((carrier) => carrier !== null);
     return serving.length === 0 ? 'not-routed' : { services, carriers: serving };
+  }
+
+  duplicate(processId: number): MovedListener[] {
+    this.#listening = null;
+    this.#context.listening.delete(this);
+    const moved = [...this.#listeners.values()].map((listener) => listener.duplicate(processId));
+    return moved.filter((one) => one !== null);
+  }
+
+  receive(local: SOCKADDR, backlog: number, moved: readonly MovedListener[], handler: AcceptHandler): void {
+    const services = moved.length === 0 ? 'not-routed' : this.#context.services();
+    if (typeof services !== 'string') {
+      for (const { provider, info } of moved) {
+        const carrier = carrierNamed(services, provider);
+        const listener = carrier && SanListener.receive(services, carrier, local, info, handler);
+        if (carrier && listener) this.#listeners.set(carrier, listener);
+      }
+    }
+    this.#listenOnSan(local, backlog, handler);
   }
 
   acceptDeferred(): void {
@@ -250,8 +274,9 @@ export class Socket implements SwitchSocket, AttemptHandler {
   close(): void {
     this.#listening = null;
     this.#context.listening.delete(this);
-    for (const listener of this.#listeners.values()) listener.close();
+    for (const listener of [...this.#listeners.values(), ...this.#withdrawn]) listener.close();
     this.#listeners.clear();
+    this.#withdrawn = [];
     this.#attempt?.cancel();
     this.#attempt = null;
     this.#givePort();

@@ -5,9 +5,12 @@ import { DenseSet } from '../collections/dense-set.js';
 import type { Reason } from '../diagnostics/reasons.js';
 import type { ConnectionStatus, ProviderStatus } from '../diagnostics/status.js';
 import type { TcpipSocket } from '../providers/tcpip/index.js';
-import type { SOCKADDR } from '../spi/index.js';
+import { type SOCKADDR, WSAEINVAL, WSAENETDOWN } from '../spi/index.js';
 import { Carriers, type CarriersOptions } from './carriers.js';
-import type { Exclusion, SwitchSocket } from './face.js';
+import { Connection } from './connection.js';
+import { receiveConnection } from './duplication.js';
+import type { Exclusion, MovableConnection, SwitchSocket } from './face.js';
+import { checkedConnection } from './moved.js';
 import { NegotiationTimeouts } from './negotiation-timeouts.js';
 import { LocalPorts, type PortReservation } from './ports.js';
 import type { Scheduler } from './scheduler.js';
@@ -67,6 +70,18 @@ export class Switch {
   }
 
   /**
+   * A connection that has been in another process goes on here (WSD-DUP-27), or a Winsock error. `moved` is what `duplicate`
+   * gave there, by whatever way it has come; `former` is the connection as it was here before, if it was.
+   */
+  receiveConnection(moved: unknown, former: MovableConnection | null): MovableConnection | number {
+    const checked = checkedConnection(moved);
+    if (checked === null) return WSAEINVAL;
+    const services = this.#start();
+    if (typeof services === 'string') return WSAENETDOWN;
+    return receiveConnection(services, checked, former instanceof Connection ? former : null);
+  }
+
+  /**
    * The process ends, and no event loop turns any more. With TCP the kernel goes on sending what a program has written; here
    * the connections have to do it before the end. `turn` lets the providers work and tells whether messages still wait for
    * wire; `expired` ends the attempt.
@@ -117,7 +132,8 @@ export class Switch {
   }
 
   #startUp(): void {
-    this.#stops = [this.#options.watchProviders?.(() => this.#updateProviders()) ?? (() => {})];
+    const changed = (): void => this.#root.runInAsyncScope(() => this.#updateProviders());
+    this.#stops = [this.#options.watchProviders?.(changed) ?? (() => {})];
     this.#enumerate();
   }
 
@@ -165,6 +181,8 @@ export class Switch {
    * sockets of this switch still listen, connect or are connected; a later use starts the providers again.
    */
   cleanup(): boolean {
+    // Also one that no SAN serves: it would not hear of providers that come later.
+    if (this.#socketContext.listening.size > 0) return false;
     const services = this.#services;
     if (services !== null) {
       if (services.connections.size > 0 || services.companions.size > 0) return false;

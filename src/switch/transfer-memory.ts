@@ -27,6 +27,8 @@ export interface TransferMemory {
   readonly sendOverlapped: WSAOVERLAPPED;
   /** WSPSend has returned WSA_IO_PENDING: record and buffer stay in use. */
   sendPending(): void;
+  /** Deregisters what sends have used, all of which are done (WSD-DUP-14). */
+  releaseSends(): void;
   /** Before WSPCloseSocket: deregisters what no transfer is using (WSD-MEM-29). */
   release(): void;
 }

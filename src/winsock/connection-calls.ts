@@ -16,8 +16,9 @@ import {
   WSAEPROTONOSUPPORT,
 } from '../spi/index.js';
 import { type AcceptExOptions, acceptEx, acceptExAddresses } from './accept-ex.js';
+import { acceptOn } from './accepting.js';
 import { TF_REUSE_SOCKET } from './constants.js';
-import { disconnect } from './disconnect.js';
+import { disconnect, disconnecting } from './disconnect.js';
 import { WSAError } from './error.js';
 import { launch } from './launch.js';
 import { AcceptCall } from './listener.js';
@@ -55,15 +56,18 @@ async function acceptNext(
   { signal }: Waiting,
 ): Promise<SOCKET> {
   const record = SOCKET.reveal(s, syscall);
-  const listener = record.listening(syscall);
   checkSignal(syscall, signal);
-  const call = new AcceptCall(syscall, signal, condition, callbackData, (own) => listener.cancel(own));
-  const accepting = listener.accept(call, record.nonBlocking);
+  let call: AcceptCall | null = null;
+  const accepting = acceptOn(record, syscall, record.nonBlocking, signal, (listener, own) => {
+    call = new AcceptCall(syscall, own, condition, callbackData, (cancelled) => listener.cancel(cancelled));
+    return call;
+  });
   try {
     return SocketRecord.accepted(record, await accepting);
   } finally {
     // The request that the program itself has deferred is not told again.
-    if (!record.closed && !call.hasDeferred) record.enableEvents(FD_ACCEPT);
+    const hasDeferred = (call as AcceptCall | null)?.hasDeferred === true;
+    if (!record.closed && !hasDeferred) record.enableEvents(FD_ACCEPT);
   }
 }
 
@@ -209,28 +213,45 @@ export function DisconnectEx(
 ): Promise<number> | number {
   return launch('DisconnectEx', s, lpOverlapped ?? options, (record, signal) => {
     if ((dwFlags & ~TF_REUSE_SOCKET) !== 0) throw new WSAError(WSAEINVAL, 'DisconnectEx');
-    return disconnect('DisconnectEx', record, dwFlags === TF_REUSE_SOCKET, signal);
+    const reuse = dwFlags === TF_REUSE_SOCKET;
+    if (record.share === null) return disconnect('DisconnectEx', record, reuse, signal);
+    // Others would still have the socket that is to become another one.
+    if (reuse) throw new WSAError(WSAEOPNOTSUPP, 'DisconnectEx');
+    return promiseOf(
+      record.operate('DisconnectEx', false, signal, (own) => disconnecting('DisconnectEx', record, own)),
+    );
   });
 }
 
 /** Ends sending (SD_SEND), receiving (SD_RECEIVE) or both (SD_BOTH). No provider is asked (WSD-CLS-2). */
 export function shutdown(s: SOCKET, how: number): void {
-  const transfer = SOCKET.reveal(s, 'shutdown').connection('shutdown');
   if (how !== SD_RECEIVE && how !== SD_SEND && how !== SD_BOTH) throw new WSAError(WSAEINVAL, 'shutdown');
-  if (how !== SD_RECEIVE) transfer.shutdownSend();
-  if (how !== SD_SEND) transfer.shutdownReceive();
+  shutDown(SOCKET.reveal(s, 'shutdown'), 'shutdown', how);
+}
+
+function shutDown(record: SocketRecord, syscall: string, how: number): void {
+  const begin = (): void => {
+    const transfer = record.connection(syscall);
+    if (how !== SD_RECEIVE) transfer.shutdownSend();
+    if (how !== SD_SEND) transfer.shutdownReceive();
+  };
+  // Where control has to come first, nobody is told what becomes of it.
+  if (record.share === null) begin();
+  else record.share.order(begin);
 }
 
 /** The same as SD_SEND. TCP/IP has no disconnect data, so neither has anything that looks like it (WSD-CLS-3). */
 export function WSASendDisconnect(s: SOCKET, lpOutboundDisconnectData: Uint8Array | null = null): void {
-  const transfer = SOCKET.reveal(s, 'WSASendDisconnect').connection('WSASendDisconnect');
+  const record = SOCKET.reveal(s, 'WSASendDisconnect');
+  if (record.share === null) record.connection('WSASendDisconnect');
   if (lpOutboundDisconnectData !== null) throw new WSAError(WSAENOPROTOOPT, 'WSASendDisconnect');
-  transfer.shutdownSend();
+  shutDown(record, 'WSASendDisconnect', SD_SEND);
 }
 
 /** The same as SD_RECEIVE; see WSASendDisconnect. */
 export function WSARecvDisconnect(s: SOCKET, lpInboundDisconnectData: Uint8Array | null = null): void {
-  const transfer = SOCKET.reveal(s, 'WSARecvDisconnect').connection('WSARecvDisconnect');
+  const record = SOCKET.reveal(s, 'WSARecvDisconnect');
+  if (record.share === null) record.connection('WSARecvDisconnect');
   if (lpInboundDisconnectData !== null) throw new WSAError(WSAENOPROTOOPT, 'WSARecvDisconnect');
-  transfer.shutdownReceive();
+  shutDown(record, 'WSARecvDisconnect', SD_RECEIVE);
 }

@@ -68,10 +68,11 @@ function beginSend(
   nonBlocking: boolean,
   signal: AbortSignal | undefined,
 ): Outcome<number> {
-  const transfer = record.connection(syscall);
   checkFlags(flags, sendFlags, syscall);
   try {
-    return transfer.send(syscall, buffers, flags, nonBlocking, signal);
+    return record.operate(syscall, nonBlocking, signal, (own) =>
+      record.connection(syscall).send(syscall, buffers, flags, nonBlocking, own),
+    );
   } catch (error) {
     if (error instanceof WSAError && error.number === WSAEWOULDBLOCK) record.events?.enable(FD_WRITE);
     throw error;
@@ -86,13 +87,14 @@ function beginReceive(
   nonBlocking: boolean,
   signal: AbortSignal | undefined,
 ): Outcome<number> {
-  const transfer = record.connection(syscall);
   checkFlags(flags, receiveFlags, syscall);
   if ((flags & MSG_WAITALL) !== 0 && (nonBlocking || (flags & MSG_PEEK) !== 0)) {
     throw new WSAError(WSAEOPNOTSUPP, syscall);
   }
   try {
-    return transfer.recv(syscall, buffers, flags, nonBlocking, signal);
+    return record.operate(syscall, nonBlocking, signal, (own) =>
+      record.connection(syscall).recv(syscall, buffers, flags, nonBlocking, own),
+    );
   } finally {
     if (record.events !== null) record.enableEvents((flags & MSG_OOB) === 0 ? FD_READ : FD_OOB);
   }
@@ -239,7 +241,9 @@ export function TransmitFile(
     const position = lpOverlapped === null ? null : lpOverlapped.OffsetHigh * 0x1_0000_0000 + lpOverlapped.Offset;
     const part = { file: hFile, length: nNumberOfBytesToWrite, bytesPerSend: nNumberOfBytesPerSend, position };
     const source = transmitSource(part, lpTransmitBuffers ?? {});
-    const sent = record.connection(syscall).sendSource(syscall, source, signal).promise;
+    const sent = promiseOf(
+      record.operate(syscall, false, signal, (own) => record.connection(syscall).sendSource(syscall, source, own)),
+    );
     if ((dwReserved & (TF_DISCONNECT | TF_REUSE_SOCKET)) === 0) return sent;
     const reuse = (dwReserved & TF_REUSE_SOCKET) !== 0;
     return sent.then((bytes) => disconnect(syscall, record, reuse, signal).then(() => bytes));

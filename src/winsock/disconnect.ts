@@ -9,22 +9,33 @@ import type { Transfer } from './transfer.js';
 /** Room for what comes between our end and the peer's, and nobody wants. */
 const scratchSize = 65_536;
 
-/** Resolves with 0 when the end is sent; with `reuse`, when the peer has ended too and the socket can be used again. */
+/** Resolves with 0 when the end is sent. */
+export function disconnecting(syscall: string, record: SocketRecord, signal: AbortSignal | undefined): Pending<number> {
+  checkSignal(syscall, signal);
+  const transfer = record.connection(syscall);
+  const pending = new Pending<number>(syscall, signal, () => {});
+  transfer.shutdownSend();
+  transfer.afterShutdown(() => {
+    if (transfer.error === 0) pending.resolve(0);
+    else pending.reject(transfer.error);
+  });
+  return pending;
+}
+
+/** The same; with `reuse`, when the peer has ended too and the socket can be used again. */
 export function disconnect(
   syscall: string,
   record: SocketRecord,
   reuse: boolean,
   signal: AbortSignal | undefined,
 ): Promise<number> {
+  if (!reuse) return disconnecting(syscall, record, signal).promise;
   checkSignal(syscall, signal);
   const transfer = record.connection(syscall);
   const pending = new Pending<number>(syscall, signal, () => {});
   transfer.shutdownSend();
-  transfer.afterShutdown(() => {
-    if (transfer.error === 0 || reuse) pending.resolve(0);
-    else pending.reject(transfer.error);
-  });
-  return reuse ? pending.promise.then(() => reuseSocket(syscall, record, transfer, signal)) : pending.promise;
+  transfer.afterShutdown(() => pending.resolve(0));
+  return pending.promise.then(() => reuseSocket(syscall, record, transfer, signal));
 }
 
 async function reuseSocket(

@@ -57,6 +57,13 @@ interface Mark {
   received: boolean;
 }
 
+/** What a store holds, for the process to which the socket moves. */
+export interface StoreState {
+  readonly chunks: readonly Uint8Array[];
+  /** The urgent byte: itself, and its index among the chunks or -1 if it is passed. */
+  readonly mark: { readonly byte: Uint8Array; readonly index: number; readonly received: boolean } | null;
+}
+
 export class ReceiveStore {
   /** SO_OOBINLINE. */
   inline = false;
@@ -64,6 +71,26 @@ export class ReceiveStore {
   #mark: Mark | null = null;
   /** All that is kept. */
   bytes = 0;
+
+  /** Leaves the store empty. */
+  takeState(): StoreState {
+    const chunks = this.#chunks.splice(0);
+    const mark = this.#mark;
+    this.#mark = null;
+    this.bytes = 0;
+    if (mark === null) return { chunks, mark };
+    const index = mark.passed ? -1 : chunks.indexOf(mark.chunk);
+    return { chunks, mark: { byte: mark.chunk, index, received: mark.received } };
+  }
+
+  restore({ chunks, mark }: StoreState): void {
+    for (const { buffer, byteOffset, length } of chunks)
+      this.push(Buffer.from(buffer as ArrayBuffer, byteOffset, length));
+    if (mark === null) return;
+    const passed = mark.index < 0;
+    const chunk = passed ? Buffer.from(mark.byte) : this.#chunks[mark.index]!;
+    this.#mark = { chunk, passed, received: mark.received };
+  }
 
   push(chunk: Buffer): void {
     this.#chunks.push(chunk);

@@ -80,6 +80,10 @@ export class SendingQueue {
     this.#owner = owner;
   }
 
+  get isEmpty(): boolean {
+    return this.#sends.length === 0;
+  }
+
   get isWritable(): boolean {
     return this.#sends.length === 0 || this.#buffered < this.bufferSize;
   }

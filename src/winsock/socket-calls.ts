@@ -12,6 +12,7 @@ import {
   WSAEINVAL,
   WSAENOTCONN,
   WSAEWOULDBLOCK,
+  type WSAPROTOCOL_INFO,
 } from '../spi/index.js';
 import { AcceptEx, ConnectEx, DisconnectEx, GetAcceptExSockaddrs } from './connection-calls.js';
 import {
@@ -24,6 +25,7 @@ import {
   WSAID_TRANSMITFILE,
 } from './constants.js';
 import { TransmitFile } from './data-calls.js';
+import { duplicate } from './duplicate.js';
 import { WSAError } from './error.js';
 import { addressListChange, control, ioctl, type tcp_keepalive } from './ioctls.js';
 import { getOption, type OptionAnswer, type OptionValue, setOption } from './options.js';
@@ -62,6 +64,16 @@ export async function closesocket(s: SOCKET): Promise<void> {
   return record.close();
 }
 
+/**
+ * What another process needs to have the socket as well: it passes this to its WSASocket, once, with FROM_PROTOCOL_INFO. It is
+ * plain data; how it gets there is the program's business. Until the other process uses the socket nothing happens to it; its
+ * first transfer takes control over there, when those that go on here are done. Throws WSAENOTCONN, WSAEINVAL, and
+ * WSAEOPNOTSUPP where processes cannot find each other: there is no koffi, say.
+ */
+export function WSADuplicateSocket(s: SOCKET, dwProcessId: number): WSAPROTOCOL_INFO {
+  return duplicate(SOCKET.reveal(s, 'WSADuplicateSocket'), dwProcessId);
+}
+
 /** The local address, from the cache (WSD-SOC-25); WSAEINVAL for a socket that is neither bound nor connected. */
 export function getsockname(s: SOCKET): SOCKADDR {
   const { local } = SOCKET.reveal(s, 'getsockname');
@@ -72,7 +84,7 @@ export function getsockname(s: SOCKET): SOCKADDR {
 /** The peer's address, from the cache (WSD-SOC-25); WSAENOTCONN for a socket that is not connected. */
 export function getpeername(s: SOCKET): SOCKADDR {
   const record = SOCKET.reveal(s, 'getpeername');
-  record.connection('getpeername');
+  if (record.share === null) record.connection('getpeername');
   if (record.peer === null) throw new WSAError(WSAENOTCONN, 'getpeername');
   return { ...record.peer };
 }

@@ -36,9 +36,14 @@ import type { Host } from './host.js';
 import { type Accepted, Listener } from './listener.js';
 import { NetworkEvents } from './network-events.js';
 import type { WSAOVERLAPPED } from './overlapped.js';
+import type { Outcome } from './pending.js';
+import type { Share } from './share.js';
+import type { LINGER, SetOption } from './socket-options.js';
 import type { Abandonable, Startup } from './startup.js';
+import type { Stream } from './stream.js';
 import { TcpStream } from './tcp-stream.js';
 import { Transfer } from './transfer.js';
+import type { TransferState } from './transfer-state.js';
 
 /** A socket. Programs get them from `WSASocket`, `accept` and the like, and give them back to the functions of this module. */
 export class SOCKET {
@@ -64,20 +69,6 @@ export class SOCKET {
   }
 }
 
-/** SO_LINGER. */
-export interface LINGER {
-  readonly l_onoff: boolean;
-  /** Seconds. */
-  readonly l_linger: number;
-}
-
-/** An option that the program has set. */
-export interface SetOption {
-  readonly level: number;
-  readonly name: number;
-  readonly value: number;
-}
-
 export class SocketRecord implements Abandonable {
   readonly startup: Startup;
   readonly host: Host;
@@ -97,6 +88,8 @@ export class SocketRecord implements Abandonable {
   /** Options take effect as soon as there is a connection. */
   readonly #options = new Map<string, SetOption>();
   listener: Listener | null = null;
+  /** It listens, and another process has control of that. */
+  listensElsewhere = false;
   connecting: Connecting | null = null;
   transfer: Transfer | null = null;
   /** Of `Host.now`. */
@@ -112,6 +105,10 @@ export class SocketRecord implements Abandonable {
   events: NetworkEvents | null = null;
   /** Called after each change of `conditions`. */
   readonly watchers = new Set<() => void>();
+  /** Other processes have the socket as well, or have been given it. */
+  share: Share | null = null;
+  /** Resolves when the descriptor is the kernel's socket of the connection, or of the listening; null if it never is. */
+  kernelSocket: Promise<void> | null = null;
   /** Operations that go on. */
   readonly overlapped = new Set<WSAOVERLAPPED>();
   /** The connection was accepted, so that no connect of the socket has decided on its carrier. */
@@ -172,6 +169,48 @@ export class SocketRecord implements Abandonable {
     this.transfer.begin();
     this.changed(FD_CONNECT, 0);
     this.changed(FD_WRITE, 0);
+  }
+
+  /** In a process that shares the connection: what is set here, and what it was connected to. */
+  establishShared(local: SOCKADDR, peer: SOCKADDR, options: readonly SetOption[]): void {
+    this.#accepted = true;
+    this.local = local;
+    this.peer = peer;
+    this.connectedAt = this.host.now();
+    for (const option of options) this.#options.set(`${option.level} ${option.name}`, option);
+  }
+
+  /** In a process that shares the listening. */
+  establishListening(local: SOCKADDR, conditional: boolean, options: readonly SetOption[]): void {
+    this.local = local;
+    this.conditional = conditional;
+    this.listensElsewhere = true;
+    for (const option of options) this.#options.set(`${option.level} ${option.name}`, option);
+  }
+
+  get options(): readonly SetOption[] {
+    return [...this.#options.values()];
+  }
+
+  /** The connection is in this process now. */
+  goOn(stream: Stream, state: TransferState): void {
+    const transfer = new Transfer(stream, (event, wsaError) => this.changed(event, wsaError));
+    this.transfer = transfer;
+    transfer.restore(state);
+    for (const option of this.#options.values()) this.#apply(option);
+    transfer.begin();
+    this.#noteAgain(this.events?.mask ?? 0);
+    for (const watcher of [...this.watchers]) watcher();
+  }
+
+  /** A call that needs the connection or the listening: at once, or when this process has control of it (WSD-DUP-11). */
+  operate<T>(
+    syscall: string,
+    nonBlocking: boolean,
+    signal: AbortSignal | undefined,
+    begin: (signal: AbortSignal | undefined) => Outcome<T>,
+  ): Outcome<T> {
+    return this.share === null ? begin(signal) : this.share.run(syscall, nonBlocking, signal, begin);
   }
 
   /** The connection that AcceptEx had is gone, and the socket is as before. */
@@ -291,12 +330,22 @@ export class SocketRecord implements Abandonable {
       this.descriptor.queue!.room = Math.max(1, backlog);
       return;
     }
+    // How many may wait is the business of who has control.
+    if (this.listensElsewhere) return;
     if (this.local === null || this.san === null) throw new WSAError(WSAEINVAL, 'listen');
     const listener = new Listener(this.host, this.descriptor, this.san, this.conditional);
     const wsaError = listener.listen(backlog);
     if (wsaError !== 0) throw new WSAError(wsaError, 'listen');
+    this.goOnListening(listener);
+  }
+
+  /** The listening is in this process. */
+  goOnListening(listener: Listener): void {
     this.listener = listener;
+    this.listensElsewhere = false;
     listener.onacceptable = () => this.changed(FD_ACCEPT, 0);
+    this.#noteAgain(this.events?.mask ?? 0);
+    for (const watcher of [...this.watchers]) watcher();
   }
 
   /** Throws unless the socket may begin to listen or to connect. */
@@ -310,7 +359,7 @@ export class SocketRecord implements Abandonable {
     if (this.connecting !== null) throw new WSAError(WSAEALREADY, syscall);
     this.#idle(syscall);
     if (this.lastError !== 0) throw new WSAError(this.takeError(), syscall);
-    if (this.listener !== null || this.san === null) throw new WSAError(WSAEINVAL, syscall);
+    if (this.listener !== null || this.san === null || this.listensElsewhere) throw new WSAError(WSAEINVAL, syscall);
     const { host, descriptor, san } = this;
     const connecting = new Connecting(host, descriptor, san, syscall, remote, nonBlocking, signal, (outcome) => {
       this.connecting = null;
@@ -356,6 +405,7 @@ export class SocketRecord implements Abandonable {
 
   /** The connection; throws WSAENOTCONN. */
   connection(syscall: string): Transfer {
+    if (this.share !== null && this.share.error !== 0) throw new WSAError(this.share.error, syscall);
     if (this.transfer === null || this.onclosed !== null) throw new WSAError(WSAENOTCONN, syscall);
     return this.transfer;
   }
@@ -380,6 +430,10 @@ export class SocketRecord implements Abandonable {
   close(): Promise<void> {
     if (this.listener !== null) this.listening('closesocket');
     this.#begin();
+    if (this.#isShared) {
+      this.share!.close();
+      return Promise.resolve();
+    }
     const { transfer, lingering } = this;
     if (transfer === null) {
       this.#closeUnconnected();
@@ -395,8 +449,18 @@ export class SocketRecord implements Abandonable {
     return Promise.resolve();
   }
 
+  /** Others have the socket, or will, and it is closed here alone. */
+  get #isShared(): boolean {
+    const { share } = this;
+    return share !== null && (!share.hasControl || share.isShared || share.error !== 0);
+  }
+
   abandon(): void {
     if (!this.#begin()) return;
+    if (this.#isShared) {
+      this.share!.abandon();
+      return;
+    }
     this.#tellClosed();
     if (this.transfer === null) {
       this.#closeUnconnected();
@@ -422,6 +486,10 @@ export class SocketRecord implements Abandonable {
 
   /** The descriptor of a SAN connection was never more than a name; that of TCP/IP is closed by its stream. */
   #closeDescriptor(): void {
-    if (this.transfer?.provider !== 'tcpip') this.host.tcpip.WSPCloseSocket(this.descriptor, this.#errno);
+    if (this.transfer?.provider !== 'tcpip') this.closeDescriptor();
+  }
+
+  closeDescriptor(): void {
+    this.host.tcpip.WSPCloseSocket(this.descriptor, this.#errno);
   }
 }

@@ -115,6 +115,12 @@ export class TcpStream implements Stream {
     else this.#socket.destroySoon();
   }
 
+  /** Other processes have the socket too: nothing is said to the peer. */
+  release(): void {
+    this.events = null;
+    this.#socket.destroy();
+  }
+
   reset(): void {
     const socket = this.#socket;
     // libuv does not reset a stream while it shuts down, which takes no time; and it would never close it then.

@@ -24,6 +24,7 @@ import { checkSignal, type Outcome, Pending } from './pending.js';
 import { ReceiveStore, Scatter } from './receive-store.js';
 import { type SendingOwner, SendingQueue, type Source } from './sending.js';
 import type { Stream } from './stream.js';
+import type { TransferState } from './transfer-state.js';
 
 /**
  * SO_RCVBUF by default: bytes that are taken from the carrier before anybody asks for them, what it brings in one turn.
@@ -57,6 +58,7 @@ export class Transfer implements ConnectionEvents, SendingOwner {
   #sendShut = false;
   #shutdownDone = false;
   #closed = false;
+  #onIdle: (() => void) | null = null;
 
   constructor(stream: Stream, changed: Changed) {
     this.#stream = stream;
@@ -203,6 +205,7 @@ export class Transfer implements ConnectionEvents, SendingOwner {
         receivers.shift();
       }
     }
+    this.#checkIdle();
   }
 
   onData(chunk: Buffer): void {
@@ -307,6 +310,68 @@ export class Transfer implements ConnectionEvents, SendingOwner {
     this.#changed(FD_WRITE, 0);
   }
 
+  // ---- moving to another process
+
+  get stream(): Stream {
+    return this.#stream;
+  }
+
+  get #isIdle(): boolean {
+    if (this.#receivers.length + this.#urgentReceivers.length > 0) return false;
+    if (this.error !== 0) return true;
+    return this.sending.isEmpty && (!this.#sendShut || this.#shutdownDone);
+  }
+
+  /** Calls back once, now or later, when no operation goes on (WSD-DUP-5). */
+  whenIdle(callback: () => void): void {
+    this.#onIdle = callback;
+    this.#checkIdle();
+  }
+
+  #checkIdle(): void {
+    const callback = this.#onIdle;
+    if (callback === null) return;
+    if (!this.#isIdle) {
+      if (!this.sending.isEmpty || this.#sendShut) this.sending.onNextDrain(() => this.#checkIdle());
+      return;
+    }
+    this.#onIdle = null;
+    callback();
+  }
+
+  /** All that there is up here, when no operation goes on. Nothing can be done here any more. */
+  takeState(): TransferState {
+    this.#closed = true;
+    this.#stream.readStop();
+    return {
+      store: this.#store.takeState(),
+      error: this.error,
+      ended: this.#ended,
+      receiveShut: this.#receiveShut,
+      sendShut: this.#sendShut,
+    };
+  }
+
+  /** Before `begin`. */
+  restore(state: TransferState): void {
+    this.#store.restore(state.store);
+    this.error = state.error;
+    this.#ended = state.ended;
+    this.#receiveShut = state.receiveShut;
+    this.#sendShut = state.sendShut;
+    this.#shutdownDone = state.sendShut;
+  }
+
+  /** The connection is lost for every process that shares it. */
+  fail(wsaError: number): void {
+    this.#abort(wsaError);
+  }
+
+  /** The socket is closed here, and others have it: receives end, sends go on. */
+  cancelReceives(): void {
+    this.#rejectReceivers(WSA_OPERATION_ABORTED);
+  }
+
   // ---- ending
 
   /** Ends the sending direction after everything sent so far. */
@@ -335,6 +400,7 @@ export class Transfer implements ConnectionEvents, SendingOwner {
     for (const receivers of [this.#receivers, this.#urgentReceivers]) {
       for (const { pending } of receivers.splice(0)) pending.reject(wsaError);
     }
+    this.#checkIdle();
   }
 
   /** The default of closesocket: everything sent is still delivered, in the background (WSD-CLS-5). */

@@ -88,7 +88,8 @@ function assertWhole(report: ConformanceReport): void {
 }
 
 test('conformance kit: a report has every rule and every scenario, what did not run with its reason', async () => {
-  const report = await runConformance(simulated, { only: /WSD-LSN-8/ });
+  const without = altered(simulated, { capabilities: { duplication: false } });
+  const report = await runConformance(without, { only: /WSD-LSN-8/ });
   assertWhole(report);
   const find = (id: string) => report.rules.find((rule) => rule.id === id)!;
   assert.equal(find('WSD-LSN-8').result, 'passed');
@@ -98,8 +99,8 @@ test('conformance kit: a report has every rule and every scenario, what did not 
   assert.ok(report.conforms && !report.complete);
 });
 
-test('conformance kit: a capability that is declared and has no scenario yet is not tested, not passed over', async () => {
-  const report = await runConformance(altered(simulated, { capabilities: { duplication: true } }), { only: /^$/ });
+test('conformance kit: rules of a capability that is declared and whose scenarios did not run are not tested, not passed over', async () => {
+  const report = await runConformance(simulated, { only: /^$/ });
   assertWhole(report);
   const untested = report.rules.filter(({ id, result }) => id.startsWith('WSD-DUP-') && result === 'not-tested');
   assert.ok(untested.length > 0);

@@ -21,6 +21,9 @@ const standstill = 1500;
 /** Bytes by which a victim may have grown: pools of buffers, and mappings that the garbage collector has not found. */
 const growthMax = 200 << 20;
 
+/** Milliseconds after which a negotiation has been given up (WSD-NEG-16), with some to spare. */
+const negotiationMax = 17_000;
+
 interface Looked {
   pings: number;
   correct: boolean;
@@ -151,7 +154,7 @@ test('[shared-memory] a client outlives a server that spoils every field, and no
     `${counted} of ${violation} to ${violation + unclear}; ${again}`,
   );
   assert.ok((is.ways.connected ?? 0) > 100, 'many connects came about');
-  // Far below what a negotiation may take.
-  assert.ok(is.longestAttempt < 5000, `${is.longestAttempt} ms`);
+  // A server that says it moves, and goes, is waited for as long as a negotiation may take; nothing takes longer.
+  assert.ok(is.longestAttempt < negotiationMax, `${is.longestAttempt} ms`);
   await assertUnharmed(victim, { descriptors: resourcesOf(victim.pid).descriptors, arenas: 1 }, [was, is]);
 });

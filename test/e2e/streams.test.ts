@@ -11,9 +11,9 @@ interface Ends {
 }
 
 /** What both ends of a scenario report. */
-async function run(t: TestContext, scenario: string, stock: boolean): Promise<Ends> {
+async function run(t: TestContext, scenario: string, stock: boolean, env: NodeJS.ProcessEnv = {}): Promise<Ends> {
   const stage = new Stage(t);
-  const options = stock ? { preload: null } : {};
+  const options = stock ? { preload: null } : { env };
   const server = stage.start('streams', ['server', scenario], options);
   const { port } = await server.next<{ port: number }>('listening');
   const client = stage.start('streams', ['client', scenario, port], options);
@@ -26,7 +26,7 @@ async function run(t: TestContext, scenario: string, stock: boolean): Promise<En
 
 /** The scenario over shared memory and over TCP: both ends see the same. */
 async function compare(t: TestContext, scenario: string): Promise<Ends> {
-  const [direct, stock] = [await run(t, scenario, false), await run(t, scenario, true)];
+  const [direct, stock] = await Promise.all([run(t, scenario, false), run(t, scenario, true)]);
   assert.deepEqual(direct.providers, ['shared-memory', 'shared-memory']);
   assert.deepEqual(direct.server, stock.server);
   assert.deepEqual(direct.client, stock.client);
@@ -57,6 +57,22 @@ test('[shared-memory] both sides write 1 MiB before either reads', limit, async 
   const { server } = await compare(t, 'writeBeforeReading');
   assert.deepEqual(server.slice(0, 3), ['1 MiB written', 'has not read meanwhile', '1048576 bytes, as sent']);
 });
+
+test(
+  '[shared-memory] a large write to a slow reader does not time out while it gets on, however it is carried',
+  limit,
+  async (t) => {
+    const lowThreshold = { SOCKETS_DIRECT_RDMA_THRESHOLD: '20000' };
+    const ways = [{}, lowThreshold, { ...lowThreshold, SOCKETS_DIRECT_PEER_MEMORY: 'off' }];
+    const direct = await Promise.all(ways.map((env) => run(t, 'slowReader', false, env)));
+    const stock = await run(t, 'slowReader', true);
+    assert.deepEqual(stock.client, ['written, slowly', 'end', 'close false']);
+    for (const { server, client, providers } of direct) {
+      assert.deepEqual({ server, client }, { server: stock.server, client: stock.client });
+      assert.deepEqual(providers, ['shared-memory', 'shared-memory']);
+    }
+  },
+);
 
 test('[shared-memory] 10,000 short writes', limit, async (t) => {
   const { server } = await compare(t, 'shortWrites');

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { notify, region } from '../../src/conformance/memory.js';
 import { ARENA_SIZE, arenaLayout, type Side, SLOTS } from '../../src/providers/shared-memory/arena.js';
-import { Connection, type ConnectionOwner } from '../../src/providers/shared-memory/connection.js';
+import { Connection } from '../../src/providers/shared-memory/connection.js';
+import type { ConnectionOwner, PeerMoves } from '../../src/providers/shared-memory/connection-face.js';
 import { type LinkOwner, PeerLink } from '../../src/providers/shared-memory/link.js';
 import type { LinkMemory } from '../../src/providers/shared-memory/link-memory.js';
 import { RdmaRegistrations } from '../../src/providers/shared-memory/memory.js';
@@ -23,6 +24,9 @@ import { scheduler } from '../support/real-time.js';
 
 export const callee: SOCKADDR = { sa_family: AF_INET, address: '127.0.0.1', port: 80 };
 export const caller: SOCKADDR = { sa_family: AF_INET, address: '127.0.0.1', port: 50_000 };
+
+/** Nothing moves here. */
+const moves: PeerMoves = { expect: () => {}, giveUp: () => false };
 
 /** Takes turns only when told to. */
 class HandPoller extends Poller {
@@ -110,7 +114,7 @@ export class Party implements ConnectionOwner {
   readonly received: Buffer[] = [];
   readonly #buffers = new Map<WSAOVERLAPPED, WSABUF>();
 
-  constructor(link: PeerLink, initiator: boolean) {
+  constructor(link: PeerLink, initiator: boolean, violated = (): void => {}) {
     const upcalls = completionsTable(this.completions, (one) => {
       const buffer = this.#buffers.get(one.overlapped);
       if (buffer !== undefined && one.error === 0) {
@@ -118,7 +122,7 @@ export class Party implements ConnectionOwner {
       }
       this.onCompletion?.(one);
     });
-    const connection = new Connection(this, { upcalls, scheduler }, link, initiator);
+    const connection = new Connection(this, { upcalls, scheduler, moves, violated }, link, initiator);
     this.connection = connection;
     const { memory } = link;
     this.cache = new RegistrationCache((buffer) => memory?.addressOf(buffer) ?? null);
@@ -139,6 +143,8 @@ export class Party implements ConnectionOwner {
   connectElsewhere(): boolean {
     return false;
   }
+
+  linkChanged(): void {}
 
   connectionEnding(): void {
     this.rdma.hideAll();
@@ -191,6 +197,10 @@ export class Loop implements LinkOwner {
     this.violations++;
   }
 
+  resumeRequest(): void {
+    throw new Error('a connection comes from another process');
+  }
+
   ended(_link: PeerLink, cause: string): void {
     this.ends.push(cause);
   }
@@ -213,7 +223,7 @@ export class Loop implements LinkOwner {
 
   /** Starts a connect, as Links does. */
   connect(): Party {
-    const party = new Party(this.link, true);
+    const party = new Party(this.link, true, () => this.violated());
     const slot = this.link.open(party.connection);
     assert.ok(slot !== null);
     party.connection.id = slot.id;
@@ -225,7 +235,7 @@ export class Loop implements LinkOwner {
   /** Accepts the oldest request, as WSPAccept does; null if it was withdrawn. */
   accept(): Party | null {
     const { id, generation } = this.requests.shift()!;
-    const party = new Party(this.link, false);
+    const party = new Party(this.link, false, () => this.violated());
     party.connection.id = id;
     party.connection.generation = generation;
     return this.link.accept(id, generation, party.connection) ? party : null;

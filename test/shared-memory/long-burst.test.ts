@@ -34,7 +34,7 @@ test('[shared-memory] each decision of the peer gives the connects that wait new
     count: () => {},
     connectBudget: 4 * tick,
   });
-  const client = new Node({ provider, address: '127.0.0.1', kill: () => {}, others: rig.client.others });
+  const client = new Node({ ...rig.client, provider, kill: () => {} });
   const pass = (count: number): void => {
     for (let i = 0; i < count; i++) for (const task of ticks.splice(0)) task();
   };

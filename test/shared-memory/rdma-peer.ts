@@ -16,7 +16,7 @@ const provider = new SharedMemoryProvider({
   connectBudget: 15_000,
   count: () => {},
 });
-const node = new Node({ provider, address: '127.0.0.1', others: [], kill: () => {} });
+const node = new Node({ provider, processId: process.pid, address: '127.0.0.1', others: [], kill: () => {} });
 const listener = node.listen(Number(port));
 process.send!('listening');
 await until(() => listener.event.signalled, 'somebody connects', 15_000);

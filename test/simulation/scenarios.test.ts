@@ -80,6 +80,11 @@ test('a seed is the same run every time', () => {
   }
 });
 
+test('WSD-DUP-33 ends that move between processes lose no byte, and leave nothing where they were [simulated]', () => {
+  const marks = run('moving-ends', 60);
+  assertMet(marks, 'program: has moved', 'program: does not move after all', 'process-killed');
+});
+
 test('blocks in both directions arrive whole, or their connection is lost, whoever pauses, closes or dies [simulated]', () => {
   const marks = run('large-transfers', 50);
   assertMet(marks, 'RDMA read', 'RDMA write', 'process-killed', 'fault: WSPRegisterRdmaMemory');
@@ -87,4 +92,10 @@ test('blocks in both directions arrive whole, or their connection is lost, whoev
 
 test('WSD-CLS-6 a process that exits while a block is offered, granted or under way loses none of it [simulated]', () => {
   assertMet(run('exit-during-transfer', 40), 'RDMA read', 'RDMA write', 'scenario: exit with a block under way');
+});
+
+test('WSD-REG-9 WSD-REG-11 providers and addresses that come and go lose no connection, and leave nothing behind [simulated]', () => {
+  const marks = run('providers-come-and-go', 60);
+  assertMet(marks, 'scenario: removed in a negotiation', 'scenario: removed while it is used');
+  assertMet(marks, 'scenario: an address comes or goes', 'program: cleanup', 'process-killed');
 });

@@ -284,6 +284,12 @@ class FakeSwitchSocket implements SwitchSocket {
     this.reason = 'accelerated';
   }
 
+  duplicate(): [] {
+    return [];
+  }
+
+  receive(): void {}
+
   acceptDeferred(): void {}
 
   setOption(): void {}

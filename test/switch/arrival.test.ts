@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Reason } from '../../src/diagnostics/reasons.js';
+import { Faults, noFaults } from '../../src/providers/simulated/faults.js';
 import { AddressAssignments } from '../../src/providers/simulated/proxy.js';
 import {
   CF_ACCEPT,
@@ -67,9 +68,10 @@ class Arrival {
   }
 
   /** One of the server's, with a GUID of its own, on the n-th network. */
-  provider(network: number, addresses: readonly string[], host = this.server): Tap {
+  provider(network: number, addresses: readonly string[], host = this.server, knobs: Knobs = {}): Tap {
     const provider = this.stage.provider(host.process, `network-${network}`, addresses, {
       name: `late-${this.#guids}`,
+      ...knobs,
     });
     const tap = new Tap(host.log, provider);
     const ProviderId = `00000000-0000-0000-0000-00000000000${this.#guids++}`;
@@ -409,4 +411,62 @@ test('where TCP/IP cannot tell, a change shows at the next use', () => {
   host.connect(at('192.168.7.7', 80));
   host.stage.settle();
   assert.equal(exact.socket.reason, 'accelerated');
+});
+
+test('a listener that no SAN serves keeps the switch from being cleaned up, and hears of what is installed later [simulated]', () => {
+  const arrival = new Arrival();
+  const { socket } = arrival.listen(at('0.0.0.0', 7000));
+  assert.equal(socket.reason, 'no-provider');
+  assert.equal(arrival.server.switch.cleanup(), false);
+  arrival.installation.install(arrival.provider(0, ['10.1.0.1/24']));
+  assert.equal(socket.reason, 'accelerated');
+  socket.close();
+  assert.ok(arrival.server.switch.cleanup());
+});
+
+test('a socket that is closed after its provider was removed is given nothing that still negotiated [simulated]', () => {
+  const arrival = new Arrival();
+  const { stage, installation, server, client } = arrival;
+  const provider = arrival.provider(0, ['10.1.0.1/24']);
+  installation.install(provider);
+  const listening = server.listen(at('0.0.0.0', 7000));
+  const { outcome } = client.connect(at('10.1.0.1', 7000), at('10.1.0.2', 50_001));
+  stage.until(() => server.log.of('WSPAccept').length > 0, 'accepted by the provider');
+  assert.equal(listening.accepted.length, 0);
+  installation.remove(provider);
+  listening.socket.close();
+  stage.settle();
+  assert.equal(listening.accepted.length, 0);
+  assert.equal(outcome.reason, 'negotiation-failed');
+  assert.equal(server.switch.usage.connections, 0);
+});
+
+test('WSD-TBL-6 a provider that comes back while its connections go on is asked for its addresses again [simulated]', () => {
+  const arrival = new Arrival();
+  const { installation, server } = arrival;
+  const assignments = new AddressAssignments(['10.1.0.1/24']);
+  const provider = arrival.provider(0, [], server, { assignments });
+  installation.install(provider);
+  arrival.listen(at('0.0.0.0', 7000));
+  assert.ok(arrival.connect(at('10.1.0.1', 7000)).connection !== null);
+  installation.remove(provider);
+  assignments.assign('10.6.0.1/24');
+  server.tcpip.version++;
+  for (const tell of [...server.tcpip.watchers!]) tell();
+  arrival.stage.settle();
+  installation.install(provider);
+  const [found] = server.switch.providers();
+  assert.deepEqual([found!.state, found!.addresses], ['started', ['10.1.0.1/24', '10.6.0.1/24']]);
+});
+
+test('a provider that can never again be asked for its addresses is not asked without end [simulated]', () => {
+  const stage = new Stage();
+  const faults = new Faults(stage.world);
+  const host = stage.host([['10.1.0.1/24']], { faults });
+  const { socket } = host.listen(at('0.0.0.0', 7000));
+  assert.equal(socket.reason, 'accelerated');
+  faults.knobs = { ...noFaults, calls: { WSPSocket: 1 } };
+  host.tcpip.version++;
+  for (const tell of [...host.tcpip.watchers!]) tell();
+  assert.ok(stage.world.runOut(1000), 'the event loop has nothing left to do');
 });

@@ -182,6 +182,8 @@ export class Host {
   ) {
     this.taps = providers.map((provider) => new Tap(this.log, provider));
     this.switch = new Switch({
+      // What a test throws from inside a provider is its own.
+      isOwn: () => true,
       tcpip: this.tcpip,
       providers: () => this.taps,
       startReason: () => 'no-provider',

@@ -229,6 +229,13 @@ export class Tap implements SanServiceProvider {
     });
   }
 
+  /** The function throws, and does nothing else. */
+  throwIn(fn: string, error: unknown): void {
+    this.#overrides.set(fn, () => {
+      throw error;
+    });
+  }
+
   restore(fn: string): void {
     this.#overrides.delete(fn);
   }

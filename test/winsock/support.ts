@@ -8,6 +8,7 @@ import type { TestContext } from 'node:test';
 import { inspect } from 'node:util';
 import { SharedMemoryProvider } from '../../src/providers/shared-memory/provider.js';
 import { createTcpipProvider, type TcpipServiceProvider } from '../../src/providers/tcpip/index.js';
+import { SharePlace } from '../../src/sharing/index.js';
 import {
   AF_INET,
   errorName,
@@ -66,6 +67,10 @@ const tcpipNames = [
   'WSPSetSockOpt',
   'WSPIoctl',
   'kernelSocket',
+  'kernelDescriptor',
+  'fromKernelDescriptor',
+  'closeKernelDescriptor',
+  'addArrival',
   'WSPCleanup',
   'WSPCloseSocket',
   'adopt',
@@ -122,7 +127,11 @@ export class Side {
   #addressListAhead = 0;
   readonly #addressWatchers = new Set<() => void>();
 
-  constructor(carrier: CarrierName, directory: string, options: SideOptions = {}) {
+  constructor(
+    carrier: CarrierName,
+    readonly directory: string,
+    options: SideOptions = {},
+  ) {
     const inner = createTcpipProvider();
     const tcpip = { protocolInfo: inner.protocolInfo } as Record<string, unknown>;
     for (const name of tcpipNames) tcpip[name] = record(this.tcpip, name, (inner[name] as AnyFunction).bind(inner));
@@ -152,6 +161,8 @@ export class Side {
       scheduler,
     });
     const shared = new Switch({
+      // What a test throws from inside a provider is its own.
+      isOwn: () => true,
       tcpip: tcpip as unknown as TcpipServiceProvider,
       providers: () => (carrier === 'tcpip' ? 'no-provider' : [this.#observed(provider)]),
       startReason: () => 'no-provider',
@@ -166,6 +177,7 @@ export class Side {
     this.face = createFace(() => ({
       switch: shared,
       tcpip: tcpip as unknown as TcpipServiceProvider,
+      sharing: new SharePlace({ SOCKETS_DIRECT_DIR: directory }),
       scheduler:
         options.timers === undefined
           ? scheduler

@@ -38,12 +38,24 @@ export const rooms: Readonly<Record<Room, RoomRule>> = {
   // A Winsock socket *is* the TCP/IP provider's descriptor (WSD-SOC-2), and its accepts and names are that provider's.
   winsock: { imports: ['compose.ts', 'switch', 'diagnostics', 'spi', tcpip] },
   'compose.ts': {
-    imports: ['switch', 'session', 'spi', 'providers/*', 'policy', 'catalog', 'status', 'platform', 'diagnostics'],
+    imports: [
+      'switch',
+      'session',
+      'spi',
+      'providers/*',
+      'sharing',
+      'policy',
+      'catalog',
+      'status',
+      'platform',
+      'diagnostics',
+    ],
   },
   switch: { imports: ['session', 'spi', 'diagnostics', 'collections'], types: [tcpip] },
   session: { imports: ['spi'] },
   // Each gives the kit what it needs, as a provider of somebody else would.
   'providers/*': { imports: ['spi', 'platform', 'diagnostics', 'collections'], types: ['conformance'] },
+  sharing: { imports: ['platform', 'diagnostics'] },
   policy: { imports: [] },
   catalog: { imports: ['spi', 'diagnostics'] },
   status: { imports: ['platform', 'diagnostics'] },

@@ -20,7 +20,7 @@ export interface Planted {
 /** Families of rules each of which needs at least one planted violation. */
 export const families: readonly string[] = [
   ...['COMP', 'INI', 'TBL', 'SOC', 'LSN', 'ACC', 'CON', 'NEG', 'FLW'],
-  ...['CLS', 'EVT', 'OVL', 'ERR', 'LIM', 'THR', 'BLK', 'XFR'],
+  ...['CLS', 'EVT', 'OVL', 'ERR', 'LIM', 'THR', 'BLK', 'XFR', 'DUP'],
 ];
 
 /** Everything in `tools/data/planted/`, and what is wrong with it. */

@@ -6,6 +6,7 @@ import { anyCarrier } from './any-carrier.js';
 import { capabilities } from './capabilities.js';
 import { closing } from './closing.js';
 import { connecting } from './connecting.js';
+import { duplication } from './duplication.js';
 import { errors } from './errors.js';
 import { exhaustion } from './exhaustion.js';
 import { killed } from './killed.js';
@@ -36,6 +37,7 @@ export const scenarios: readonly Scenario[] = [
   registrationCache,
   options,
   closing,
+  duplication,
   errors,
   sequence,
   exhaustion,

@@ -179,6 +179,7 @@ export const malice: readonly Scenario[] = [
     async (bench) => {
       const scene = await Scene.open(bench);
       const { server } = bench;
+      const onlyJoins = scene.malice.greetingOnlyJoins === true;
       for (const message of scene.malice.messages!()) {
         const count = variantsOf(message.length);
         for (let i = 0; i < count; i += crowd) {
@@ -186,15 +187,27 @@ export const malice: readonly Scenario[] = [
           const raw: RawConnection[] = [];
           while (raw.length < size) raw.push(await scene.stranger(scene.malice.greeting!(scene.port)));
           await bench.settle();
-          const guarded = scene.acceptAll().flatMap((s) => [new Guarded(bench, s), new Guarded(bench, s)]);
-          assert.equal(guarded.length, 2 * size, 'all are accepted: what they have asked with is right');
+          const accepted = scene.acceptAll();
+          assert.equal(accepted.length, onlyJoins ? 0 : size, 'all are accepted: what they have asked with is right');
+          // Whoever has only joined must not reach what others have posted either.
+          const other = onlyJoins ? await bench.connected() : null;
+          const guarded = [...accepted, ...(other === null ? [] : [other.theirs])].flatMap((s) => [
+            new Guarded(bench, s),
+            new Guarded(bench, s),
+          ]);
           for (const [k, one] of raw.entries()) one.write(variant(message, i + k));
           await bench.settle();
           for (const one of raw) one.close();
+          if (other !== null) {
+            for (const _ of [1, 2]) bench.client.say(other.mine, 'honest', poll());
+          }
           const isOver = (): boolean =>
             guarded.every(({ overlapped }) => overlapped.Internal !== WSS_OPERATION_IN_PROGRESS);
           await bench.until(isOver, 'all of them have ended');
           for (const one of guarded) one.assertIntact();
+          if (other === null) continue;
+          bench.client.close(other.mine);
+          server.close(other.theirs);
         }
         await scene.clear();
       }

@@ -20,7 +20,8 @@ import {
   WSATRY_AGAIN,
   type WSPPROC_TABLE,
 } from '../../spi/index.js';
-import { Connection, type ConnectionServices } from './connection.js';
+import { Connection } from './connection.js';
+import type { ConnectionServices } from './connection-face.js';
 import { REFUSED_BY_SWITCH, REFUSED_RESOURCES } from './records.js';
 import type { SharedMemorySocket } from './socket.js';
 

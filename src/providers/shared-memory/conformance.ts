@@ -63,10 +63,21 @@ function make({ directory, options, count, ...more }: Making): Made {
     ...more,
   });
   const others = ['127.0.0.2', '127.0.0.99'];
-  // The end of a process is the end of its Unix sockets, without a word on the ring.
   return {
     provider,
-    party: { provider, processId: process.pid, address: '127.0.0.1', others, kill: () => provider.links?.close() },
+    party: {
+      provider,
+      processId: process.pid,
+      address: '127.0.0.1',
+      others,
+      // The end of a process is the end of its Unix sockets, without a word on the ring.
+      kill: () => provider.links?.close(),
+      exhaust: () => {
+        const platform = loadPlatform();
+        const former = platform.limitDescriptors(0);
+        return () => platform.limitDescriptors(former);
+      },
+    },
   };
 }
 
@@ -117,17 +128,14 @@ function maliceIn(directory: string, liars: (() => void)[]): Malice {
       const rendezvous = rendezvousOf();
       return rawConnection(rendezvous.findSocket(tokenOf(rendezvous, port)) ?? '');
     },
-    greeting: () =>
-      encodeMessage({
-        type: MessageType.hello,
-        lowestVersion: 1,
-        highestVersion: 1,
-        arenaSize: ARENA_SIZE,
-        token: '0123456789abcdef01234567',
-        networkNamespace: loadPlatform().networkNamespaceCookie(),
-        refusal: null,
-        probe: null,
-      }),
+    greeting: () => handshakeMessage(MessageType.hello, nextToken()),
+    // Requests and all that follows are in the memory of the link; `liar` spoils that.
+    greetingOnlyJoins: true,
+    messages: () => {
+      const ready = handshakeMessage(MessageType.ready, nextToken());
+      // Behind it whoever has written into that memory says so, with a byte.
+      return [ready, Buffer.concat([ready, Buffer.from([1, 1, 1])])];
+    },
     liar: async (port) => {
       const rendezvous = rendezvousOf();
       const platform = loadPlatform();
@@ -161,6 +169,26 @@ function maliceIn(directory: string, liars: (() => void)[]): Malice {
       } satisfies Liar;
     },
   };
+}
+
+/** Each stranger is somebody else: one with a known name would be taken for the same peer once more. */
+let strangers = 0;
+
+function nextToken(): string {
+  return (++strangers).toString(16).padStart(24, '0');
+}
+
+function handshakeMessage(type: MessageType, token: string): Buffer {
+  return encodeMessage({
+    type,
+    lowestVersion: 1,
+    highestVersion: 1,
+    arenaSize: ARENA_SIZE,
+    token,
+    networkNamespace: loadPlatform().networkNamespaceCookie(),
+    refusal: null,
+    probe: null,
+  });
 }
 
 /** Parts of an arena by first word and number of words (arena.ts). */
@@ -199,14 +227,13 @@ const subject: Subject = {
     rdmaWrite: true,
     rdmaRead: true,
     registrationCache: true,
-    duplication: false,
+    duplication: true,
     loopback: true,
     hosts: false,
     providerMemory: true,
   },
   // As many as the kernel's queue of a port holds by default (net.core.somaxconn).
   somaxconn: 4096,
-  notApplicable: { exhaustion: 'its memory is that of the process, which cannot be taken away from it alone' },
   module: async () => providerModule,
   open: (options) => openSharedMemory(options),
   join: (place, options): Joined => ({

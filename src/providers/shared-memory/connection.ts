@@ -8,7 +8,6 @@
 import {
   type MemoryRegion,
   type Out,
-  type SwitchHandle,
   WSA_OPERATION_ABORTED,
   type WSABUF,
   WSAECONNABORTED,
@@ -20,14 +19,16 @@ import {
   type WSPUPCALLTABLEEX,
   WSS_OPERATION_IN_PROGRESS,
 } from '../../spi/index.js';
-import type { PeerLink } from './link.js';
-import type { LinkConnection } from './link-face.js';
+import type { AwaitingConnection, ConnectionOwner, ConnectionServices } from './connection-face.js';
+import type { AcceptingLink, ConnectionLink, LinkConnection } from './link-face.js';
 import type { RdmaRegistrations } from './memory.js';
+import { Outbox } from './outbox.js';
 import { RdmaTransfers, type TransfersOwner } from './rdma-transfers.js';
 import {
   RDMA_DATA_SIZE,
   RDMA_READ_SIZE,
   RDMA_WRITE_SIZE,
+  RECORD_MOVE,
   RECORD_RDMA_DATA,
   RECORD_RDMA_READ,
   RECORD_RDMA_WRITE,
@@ -35,6 +36,7 @@ import {
   REFUSED_NO_LISTENER,
 } from './records.js';
 import type { RegistrationCache } from './registration-cache.js';
+import { Remains } from './remains.js';
 import type { Scheduler } from './scheduler.js';
 
 /** Bytes of a message that comes before a buffer is posted: at least a negotiation message (WSD-NEG-9, WSD-NEG-13). */
@@ -45,35 +47,23 @@ const wordLoopMax = 96;
 /** Posted buffers for which there is room at first; a power of two. */
 const initialCapacity = 8;
 
-/** Who owns a connection: its socket. */
-export interface ConnectionOwner {
-  readonly switchHandle: SwitchHandle;
-  readonly rdma: RdmaRegistrations;
-  readonly cache: RegistrationCache;
-  /** The peer must reach nothing any more, and nothing stays cached (WSD-MEM-10, WSD-CCH-11). */
-  connectionEnding(): void;
-  /** Reason code of the last failure. */
-  reason: string | null;
-  /** The connect that was under way has ended: 0, or a Winsock error with a reason code. */
-  connectEnded(wsaError: number, reason: string | null): void;
-  /** Nobody listens at this peer any more: true if another one is being asked. */
-  connectElsewhere(): boolean;
-}
+/**
+ * `arriving`: it has moved here, and the peer has not answered; to the switch it is as good as connected. `leaving`: closed
+ * before that. `moved`: it goes on in another process.
+ */
+type State = 'connecting' | 'cancelled' | 'connected' | 'torn-down' | 'arriving' | 'leaving' | 'moved';
 
-/** What a provider has for all its connections. */
-export interface ConnectionServices {
-  readonly upcalls: WSPUPCALLTABLEEX;
-  readonly scheduler: Scheduler;
-}
-
-type State = 'connecting' | 'cancelled' | 'connected' | 'torn-down';
-
-export class Connection implements LinkConnection, TransfersOwner {
+export class Connection implements LinkConnection, AwaitingConnection, TransfersOwner {
   readonly #owner: ConnectionOwner;
   readonly #upcalls: WSPUPCALLTABLEEX;
   readonly scheduler: Scheduler;
-  readonly link: PeerLink;
-  readonly #initiator: boolean;
+  link: ConnectionLink;
+  readonly #services: ConnectionServices;
+  #initiator: boolean;
+  /** The peer has said that it moves. */
+  #peerMoves = false;
+  /** Meanwhile the link, or the place on it, has gone. */
+  #adrift = false;
   id = 0;
   generation = 0;
   #state: State;
@@ -92,17 +82,23 @@ export class Connection implements LinkConnection, TransfersOwner {
   #privateMessage: { memory: MemoryRegion; length: number } | null = null;
   readonly #errno: Out<number> = { value: 0 };
 
-  constructor(owner: ConnectionOwner, services: ConnectionServices, link: PeerLink, initiator: boolean) {
+  constructor(owner: ConnectionOwner, services: ConnectionServices, link: ConnectionLink, initiator: boolean) {
     this.#owner = owner;
     this.#upcalls = services.upcalls;
     this.scheduler = services.scheduler;
     this.link = link;
+    this.#services = services;
     this.#initiator = initiator;
-    this.#state = initiator ? 'connecting' : 'connected';
+    this.#state = link instanceof Outbox ? 'arriving' : initiator ? 'connecting' : 'connected';
   }
 
   get isConnected(): boolean {
-    return this.#state === 'connected';
+    return this.#state === 'connected' || this.#state === 'arriving';
+  }
+
+  /** Connected, with a peer that has answered. */
+  get isSettled(): boolean {
+    return this.#state === 'connected' && !this.#peerMoves;
   }
 
   get postedCount(): number {
@@ -277,6 +273,8 @@ export class Connection implements LinkConnection, TransfersOwner {
   accepted(): void {
     if (this.#state === 'cancelled') {
       this.#sayClose();
+    } else if (this.#state === 'arriving' || this.#state === 'leaving') {
+      this.#arrived();
     } else if (this.#state === 'connecting') {
       this.#state = 'connected';
       this.#owner.connectEnded(0, null);
@@ -284,6 +282,11 @@ export class Connection implements LinkConnection, TransfersOwner {
   }
 
   refused(cause: number): void {
+    if (this.#state === 'arriving' || this.#state === 'leaving') {
+      this.#place!.link.release(this.id);
+      this.arrivalFailed(WSAECONNRESET);
+      return;
+    }
     const wanted = this.#state === 'connecting';
     if (!wanted && this.#state !== 'cancelled') {
       this.violate();
@@ -306,6 +309,82 @@ export class Connection implements LinkConnection, TransfersOwner {
     return true;
   }
 
+  // ---- moving to another process (section 18 of the digest)
+
+  /** The connection goes on in that process: posted receives end with success and nothing in them (WSD-DUP-23). */
+  duplicate(processId: number, nonce: Int32Array): void {
+    this.link.sendRecord([RECORD_MOVE, this.id, this.generation, processId, ...nonce]);
+    this.#state = 'moved';
+    this.#completeAll(0);
+  }
+
+  /** The link on which it goes on here, once there is one. */
+  #place: { readonly link: ConnectionLink; readonly generation: number } | null = null;
+
+  /** Called once when the peer has answered, or cannot. */
+  onArrival: (() => void) | null = null;
+
+  /** It has moved here, and the peer is asked on this link. */
+  arriveOn(link: ConnectionLink, id: number, generation: number): void {
+    this.#place = { link, generation };
+    this.id = id;
+    this.generation = generation;
+  }
+
+  #arrived(): void {
+    const { link } = this.#place!;
+    const outbox = this.link as Outbox;
+    this.link = link;
+    const wanted = this.#state === 'arriving';
+    this.#state = wanted ? 'connected' : 'torn-down';
+    outbox.moveTo(link, this.id, this);
+    if (!wanted) this.#sayClose();
+    this.onArrival?.();
+  }
+
+  /** The peer does not know of it, or cannot be reached. */
+  arrivalFailed(error: number): void {
+    const told = this.#state === 'arriving';
+    this.#closeSent = true;
+    this.#state = 'torn-down';
+    this.error = error;
+    if (told) this.#completeAll(error);
+    this.onArrival?.();
+  }
+
+  peerMoves(processId: number, nonce: Int32Array): void {
+    if (this.#state !== 'connected' || this.#peerMoves) return;
+    this.#peerMoves = true;
+    this.#services.moves.expect(this, processId, nonce);
+  }
+
+  /** The peer goes on at another place: that stands before the old one is given up. False: it does not want any more. */
+  rebind(link: AcceptingLink, id: number, generation: number): boolean {
+    if (!link.accept(id, generation, this)) return false;
+    if (!this.#adrift) {
+      this.link.replace(this.id, new Remains(this.link, this.id, this.#initiator));
+      this.link.sendClose(this.id, this.generation);
+    }
+    this.#owner.linkChanged();
+    this.#peerMoves = false;
+    this.#adrift = false;
+    this.#closeSent = false;
+    this.#initiator = false;
+    const before = this.link;
+    this.link = link;
+    this.id = id;
+    this.generation = generation;
+    if (before instanceof Outbox) before.moveTo(link, id, this);
+    return true;
+  }
+
+  /** The peer has not come back (WSD-DUP-41). */
+  peerLost(): void {
+    this.#peerMoves = false;
+    if (!this.#adrift) this.#sayClose();
+    this.#tearDown(WSAECONNRESET);
+  }
+
   // ---- ending
 
   /** WSPCloseSocket: what is pending is aborted, and the peer is told (WSD-CLS-8, WSD-CLS-10). */
@@ -315,11 +394,16 @@ export class Connection implements LinkConnection, TransfersOwner {
       if (!this.withdraw()) this.#state = 'cancelled';
       return;
     }
-    if (this.#state === 'connected') {
-      this.#transfers?.flush();
-      this.#owner.connectionEnding();
+    if (this.#peerMoves) this.#services.moves.giveUp(this);
+    if (this.#state === 'arriving') {
+      this.#state = 'leaving';
+    } else if (this.#state === 'connected' || this.#state === 'moved') {
+      if (this.#state === 'connected') {
+        this.#transfers?.flush();
+        this.#owner.connectionEnding();
+      }
       this.#state = 'torn-down';
-      this.#sayClose();
+      if (!this.#adrift) this.#sayClose();
     }
     this.#privateMessage = null;
     this.#completeAll(WSA_OPERATION_ABORTED);
@@ -329,6 +413,12 @@ export class Connection implements LinkConnection, TransfersOwner {
     if (!this.#closeSent) this.#sayClose();
     if (this.#initiator) this.link.release(this.id);
     else this.link.forget(this.id);
+    // Where it was it is closed; it goes on elsewhere.
+    if (this.#peerMoves && this.#state === 'connected') {
+      this.#adrift = true;
+      this.link = new Outbox();
+      return;
+    }
     this.#tearDown(WSAECONNRESET);
     if (this.#state === 'connecting') {
       // Neither accepted nor refused: no correct peer does that.
@@ -338,12 +428,20 @@ export class Connection implements LinkConnection, TransfersOwner {
   }
 
   linkLost(unconsumed: number, violated: boolean): void {
+    if (this.#peerMoves && this.#state === 'connected') {
+      this.#adrift = true;
+      // The old link, and its memory, is not kept for somebody who may never come.
+      this.link = new Outbox();
+      return;
+    }
     this.unconsumed = unconsumed + (this.#transfers?.fencedCount ?? 0);
     if (violated) this.#owner.reason = 'link-violation';
     this.#closeSent = true;
     if (this.#state === 'connecting') {
       this.#state = 'torn-down';
       this.#owner.connectEnded(WSAETIMEDOUT, 'peer-gone');
+    } else if (this.#state === 'arriving' || this.#state === 'leaving') {
+      this.arrivalFailed(WSAECONNABORTED);
     } else {
       this.#tearDown(WSAECONNABORTED);
     }
@@ -353,7 +451,7 @@ export class Connection implements LinkConnection, TransfersOwner {
   violate(): void {
     if (this.#state === 'connected') {
       this.#owner.reason = 'peer-protocol';
-      this.link.owner.violated();
+      this.#services.violated();
     }
     this.#sayClose();
     this.#tearDown(WSAECONNRESET);

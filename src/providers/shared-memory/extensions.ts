@@ -35,7 +35,7 @@ import {
   WSPRegisterRdmaMemoryGuid,
 } from '../../spi/index.js';
 import { MESSAGE_SIZE_MAX } from './limits.js';
-import type { PeerLink } from './link.js';
+import type { ConnectionLink } from './link-face.js';
 import { DESCRIPTOR_SIZE, ReceiveRegion } from './memory.js';
 import { SharedMemorySocket } from './socket.js';
 
@@ -45,7 +45,7 @@ type Check = (s: ProviderSocket | InvalidSocket, lpErrno: Out<number>) => Shared
 export interface ExtensionHost {
   check: Check;
   /** Who is at the other end of a link. */
-  peerProcess(link: PeerLink): number | null;
+  peerProcess(link: ConnectionLink): number | null;
   sockets(): Iterable<SharedMemorySocket>;
 }
 

@@ -14,28 +14,30 @@ import { PollWindow } from './poll-window.js';
 import type { Pollable, Poller } from './poller.js';
 import { Pumps } from './pumps.js';
 import {
-  ACCEPT_SIZE,
   CLOSE_SIZE,
   CONNECT_SIZE,
   GENERATION_MAX,
+  MOVE_SIZE,
   RECORD_ACCEPT,
   RECORD_CLOSE,
   RECORD_CONNECT,
+  RECORD_MOVE,
   RECORD_RDMA_WRITE,
   RECORD_REFUSE,
+  RECORD_RESUME,
   REFUSE_SIZE,
-  REQUEST_ACCEPTED,
-  REQUEST_ENDED,
-  REQUEST_PENDING,
+  RESUME_SIZE,
   readConnect,
-  requestWord,
   writeConnect,
 } from './records.js';
+import { Requests } from './requests.js';
 import { RingConsumer, RingProducer, RingViolation } from './ring.js';
 
 /** Who is told of connection requests and of the link's end. */
 export interface LinkOwner {
   connectRequest(link: PeerLink, id: number, generation: number, callee: SOCKADDR, caller: SOCKADDR): void;
+  /** A connection that the peer's process has been given wants to go on, on this link. */
+  resumeRequest(link: PeerLink, id: number, generation: number, nonce: Int32Array): void;
   /** A connection broke the rules, and it alone ends for that. Called once for each. */
   violated(): void;
   /** Everything that arrived has been delivered and all connections have been told. */
@@ -77,8 +79,7 @@ export class PeerLink implements Pollable {
   readonly #words: Int32Array;
   readonly #mySleep: number;
   readonly #peerSleep: number;
-  readonly #myRequests: Int32Array;
-  readonly #peerRequests: Int32Array;
+  readonly #requests: Requests;
   readonly #producer: RingProducer;
   readonly #consumer: RingConsumer;
   readonly #idBase: number;
@@ -109,8 +110,7 @@ export class PeerLink implements Pollable {
     this.#words = new Int32Array(arena, 0, 1024);
     this.#mySleep = layout.mySleep >> 2;
     this.#peerSleep = layout.peerSleep >> 2;
-    this.#myRequests = new Int32Array(arena, layout.myRequests, SLOTS);
-    this.#peerRequests = new Int32Array(arena, layout.peerRequests, SLOTS);
+    this.#requests = new Requests(arena, layout.myRequests, layout.peerRequests);
     this.#producer = new RingProducer(arena, layout.sendHead, layout.sendTail, layout.sendRing, RING_SIZE);
     this.#consumer = new RingConsumer(arena, layout.receiveHead, layout.receiveTail, layout.receiveRing, RING_SIZE);
     this.#idBase = side * SLOTS;
@@ -136,10 +136,6 @@ export class PeerLink implements Pollable {
     return this.#options.memory ?? null;
   }
 
-  get owner(): LinkOwner {
-    return this.#options.owner;
-  }
-
   get connectionCount(): number {
     return this.#connections;
   }
@@ -158,17 +154,29 @@ export class PeerLink implements Pollable {
   }
 
   sendConnect(id: number, generation: number, callee: SOCKADDR, caller: SOCKADDR): void {
-    Atomics.store(this.#myRequests, id & (SLOTS - 1), requestWord(generation, REQUEST_PENDING));
+    this.#requests.begin(id, generation);
     const { region, offset } = this.#beginControl(CONNECT_SIZE);
     writeConnect(region.words, offset, id, generation, callee, caller);
-    this.#commit(CONNECT_SIZE, 0, null);
+    this.commit(CONNECT_SIZE, 0, null);
+  }
+
+  sendResume(id: number, generation: number, nonce: Int32Array): void {
+    this.#requests.begin(id, generation);
+    this.sendRecord([RECORD_RESUME, id, generation, ...nonce]);
   }
 
   /** True: the acceptor will never accept. False: it has decided already, and its answer is on the way (decision 8). */
   withdraw(id: number, generation: number): boolean {
-    const pending = requestWord(generation, REQUEST_PENDING);
-    const ended = requestWord(generation, REQUEST_ENDED);
-    return Atomics.compareExchange(this.#myRequests, id & (SLOTS - 1), pending, ended) === pending;
+    return this.#requests.withdraw(id, generation);
+  }
+
+  /** Something else stands for a connection from now on. */
+  replace(id: number, connection: LinkConnection): void {
+    (this.#isMine(id) ? this.#mine : this.#peers)[id & (SLOTS - 1)] = connection;
+  }
+
+  #isMine(id: number): boolean {
+    return id - (id & (SLOTS - 1)) === this.#idBase;
   }
 
   /** Frees a slot of this side whose connection nobody can name any more. */
@@ -183,29 +191,21 @@ export class PeerLink implements Pollable {
   /** Takes on a connection of the peer; false if its request was withdrawn, or its slot is in use. */
   accept(id: number, generation: number, connection: LinkConnection): boolean {
     const slot = id & (SLOTS - 1);
-    if (this.#peers[slot] !== undefined || !this.#decide(slot, generation, REQUEST_ACCEPTED)) return false;
+    if (this.#peers[slot] !== undefined || this.#dead || !this.#requests.decide(id, generation, true)) return false;
     this.#peers[slot] = connection;
     this.#connections++;
-    this.#sendControl(RECORD_ACCEPT, ACCEPT_SIZE, id, generation, 0);
+    this.#answer(id, [RECORD_ACCEPT, id, generation]);
     return true;
   }
 
   refuse(id: number, generation: number, cause: number): void {
-    if (!this.#decide(id & (SLOTS - 1), generation, REQUEST_ENDED)) return;
-    this.#sendControl(RECORD_REFUSE, REFUSE_SIZE, id, generation, cause);
+    if (this.#dead || !this.#requests.decide(id, generation, false)) return;
+    this.#answer(id, [RECORD_REFUSE, id, generation, cause]);
   }
 
   /** True while the request has not been withdrawn. */
   isPending(id: number, generation: number): boolean {
-    return (
-      !this.#dead && Atomics.load(this.#peerRequests, id & (SLOTS - 1)) === requestWord(generation, REQUEST_PENDING)
-    );
-  }
-
-  #decide(slot: number, generation: number, state: number): boolean {
-    if (this.#dead) return false;
-    const pending = requestWord(generation, REQUEST_PENDING);
-    return Atomics.compareExchange(this.#peerRequests, slot, pending, requestWord(generation, state)) === pending;
+    return !this.#dead && this.#requests.isPending(id, generation);
   }
 
   /** Frees a slot of the peer after both sides have said close. */
@@ -217,20 +217,22 @@ export class PeerLink implements Pollable {
   }
 
   sendClose(id: number, generation: number): void {
-    this.#sendControl(RECORD_CLOSE, CLOSE_SIZE, id, generation, 0);
+    this.#answer(id, [RECORD_CLOSE, id, generation]);
   }
 
-  #sendControl(type: number, size: number, id: number, generation: number, cause: number): void {
-    if (this.#dead) return;
-    const { region, offset } = this.#beginControl(size);
-    const i = offset >> 2;
-    region.words[i] = type;
-    region.words[i + 1] = id;
-    region.words[i + 2] = generation;
-    if (size === REFUSE_SIZE) region.words[i + 3] = cause;
-    if (this.#commit(size, 0, null) || id - (id & (SLOTS - 1)) === this.#idBase) return;
+  /** A record that the peer may have provoked, if the connection is one of its own. */
+  #answer(id: number, words: readonly number[]): void {
+    if (this.sendRecord(words) || this.#isMine(id)) return;
     this.#spilled[this.#spilled.length - 1].answer = true;
     this.#answers++;
+  }
+
+  /** False: it waits for room in the ring. */
+  sendRecord(words: readonly number[]): boolean {
+    if (this.#dead) return true;
+    const { region, offset } = this.#beginControl(4 * words.length);
+    region.words.set(words, offset >> 2);
+    return this.commit(4 * words.length, 0, null);
   }
 
   readonly #control: WSABUF = { len: 0, buf: { bytes: new Uint8Array(0), words: new Int32Array(0) }, offset: 0 };
@@ -276,10 +278,6 @@ export class PeerLink implements Pollable {
 
   /** Sends what `begin` made room for. False: it waits for wire, and `overlapped` is completed later. */
   commit(length: number, id: number, overlapped: WSAOVERLAPPED | null): boolean {
-    return this.#commit(length, id, overlapped);
-  }
-
-  #commit(length: number, id: number, overlapped: WSAOVERLAPPED | null): boolean {
     if (this.#reserved >= 0) {
       this.#producer.commit(this.#reserved, length, id);
       this.#reserved = -1;
@@ -331,8 +329,7 @@ export class PeerLink implements Pollable {
   }
 
   #connectionOf(id: number): LinkConnection | undefined {
-    const slot = id & (SLOTS - 1);
-    return id - slot === this.#idBase ? this.#mine[slot] : this.#peers[slot];
+    return (this.#isMine(id) ? this.#mine : this.#peers)[id & (SLOTS - 1)];
   }
 
   /** Ends the sends of a connection that wait for wire. What they carry is sent nevertheless, unless the link is gone. */
@@ -416,8 +413,8 @@ export class PeerLink implements Pollable {
     const id = words[i + 1];
     const generation = words[i + 2];
     const slot = id & (SLOTS - 1);
+    const mine = this.#isMine(id);
     if (slot === 0 || id >>> 0 >= 2 * SLOTS) throw new RingViolation('connection id out of bounds');
-    const mine = id - slot === this.#idBase;
     if (type === RECORD_CONNECT) {
       const known = length === CONNECT_SIZE && !mine && generation >>> 0 <= GENERATION_MAX;
       const request = known ? readConnect(words, offset) : null;
@@ -425,11 +422,15 @@ export class PeerLink implements Pollable {
       this.#options.owner.connectRequest(this, id, generation, request.callee, request.caller);
       return;
     }
+    if (type === RECORD_RESUME && length === RESUME_SIZE && !mine && generation >>> 0 <= GENERATION_MAX)
+      return this.#options.owner.resumeRequest(this, id, generation, words.slice(i + 3, i + 7));
     const connection = mine ? this.#mine[slot] : this.#peers[slot];
     if (connection === undefined) throw new RingViolation('control record for no connection');
     if (mine && this.#generations[slot] !== generation)
       throw new RingViolation('control record for another connection');
-    if (type >= RECORD_RDMA_WRITE) {
+    if (type === RECORD_MOVE && length === MOVE_SIZE) {
+      connection.peerMoves(words[i + 3] >>> 0, words.slice(i + 4, i + 8));
+    } else if (type >= RECORD_RDMA_WRITE) {
       if (!connection.handleRdma(type, region, offset, length)) throw new RingViolation('malformed RDMA record');
     } else if (type === RECORD_CLOSE) {
       connection.closedByPeer();

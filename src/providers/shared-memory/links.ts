@@ -6,14 +6,20 @@ import { AsyncResource } from 'node:async_hooks';
 import { DenseSet } from '../../collections/dense-set.js';
 import type { Reason } from '../../diagnostics/reasons.js';
 import type { PeerStatus } from '../../diagnostics/status.js';
-import { type Platform, PlatformError } from '../../platform/index.js';
+import { errorCode, type Platform, PlatformError } from '../../platform/index.js';
 import { FD_ACCEPT, type SOCKADDR, WSAENOBUFS, WSAETIMEDOUT, type WSPUPCALLTABLEEX } from '../../spi/index.js';
 import { matchAddress, matchListener } from './addresses.js';
 import { ARENA_SIZE } from './arena.js';
+import { arrive } from './arrivals.js';
 import { Connection } from './connection.js';
+import type { ConnectionServices } from './connection-face.js';
 import { type EstablishedLink, LinkEndpoint } from './endpoint.js';
 import { type LinkOwner, PeerLink } from './link.js';
+import type { ConnectionLink } from './link-face.js';
 import { LinkMemory } from './link-memory.js';
+import { type MovedSocket, newNonce } from './moved-sockets.js';
+import { Moves } from './moves.js';
+import { Outbox } from './outbox.js';
 import { ownProbe, type Probe } from './peer-memory.js';
 import { Poller } from './poller.js';
 import { REFUSED_NO_LISTENER } from './records.js';
@@ -71,6 +77,8 @@ export class Links implements LinkOwner, Connector {
   /** When each peer, by token, was last asked for a connection, counted in connects. */
   readonly #turns = new Map<string, number>();
   #turn = 0;
+  readonly moves: Moves;
+  readonly services: ConnectionServices;
   #cancelDeadline: (() => void) | null = null;
   #published = false;
   readonly #root = new AsyncResource('SocketsDirectLinks');
@@ -97,6 +105,14 @@ export class Links implements LinkOwner, Connector {
       onLink: (link) => this.#adopt(link),
       onRefused: options.count,
     });
+    this.moves = new Moves({
+      scheduler: options.scheduler,
+      peerProcess: (link) => this.peerProcess(link),
+      isAlive,
+      publish: () => this.#publish(),
+    });
+    const { upcalls, scheduler } = options;
+    this.services = { upcalls, scheduler, moves: this.moves, violated: () => this.violated() };
   }
 
   get all(): Iterable<PeerLink> {
@@ -110,7 +126,7 @@ export class Links implements LinkOwner, Connector {
   }
 
   /** Process id of the link's other end, as the kernel says. */
-  peerProcess(link: PeerLink): number | null {
+  peerProcess(link: ConnectionLink): number | null {
     return this.#established.get(link)?.peer.pid ?? null;
   }
 
@@ -129,14 +145,18 @@ export class Links implements LinkOwner, Connector {
   /** Throws PlatformError if the port cannot be registered. */
   addListener(socket: SharedMemorySocket): void {
     const local = socket.local!;
-    if (!this.#published) {
-      this.#root.runInAsyncScope(() => this.#endpoint.publish());
-      this.#published = true;
-    }
+    this.#publish();
     this.#rendezvous.register(local.port, local.address);
     const sockets = this.#listeners.get(local.port);
     if (sockets === undefined) this.#listeners.set(local.port, [socket]);
     else sockets.push(socket);
+  }
+
+  /** From now on others find this event loop. */
+  #publish(): void {
+    if (this.#published) return;
+    this.#root.runInAsyncScope(() => this.#endpoint.publish());
+    this.#published = true;
   }
 
   removeListener(socket: SharedMemorySocket): void {
@@ -194,12 +214,17 @@ export class Links implements LinkOwner, Connector {
   }
 
   tryElsewhere(socket: SharedMemorySocket): boolean {
-    const remote = socket.remote!;
+    const { remote, asked } = socket;
     socket.tried ??= [];
-    socket.tried.push(socket.asked);
-    this.#ports.delete(remote.port);
-    const next = this.#candidates(remote).find(({ token }) => !socket.tried!.includes(token));
-    if (next === undefined || socket.tried.length >= candidatesMax) return false;
+    const { tried } = socket;
+    tried.push(asked);
+    this.#ports.delete(remote!.port);
+    const candidates = this.#candidates(remote!);
+    // A listening socket that moves to and fro may be where it was not when its first process was asked.
+    const again = ({ token }: RendezvousEntry): boolean =>
+      token !== asked && tried.indexOf(token) === tried.lastIndexOf(token);
+    const next = candidates.find(({ token }) => !tried.includes(token)) ?? candidates.find(again);
+    if (next === undefined || tried.length >= candidatesMax) return false;
     this.#tryCandidate(socket, next);
     return true;
   }
@@ -259,7 +284,7 @@ export class Links implements LinkOwner, Connector {
   }
 
   #request(socket: SharedMemorySocket, link: PeerLink): void {
-    const connection = new Connection(socket, this.#options, link, true);
+    const connection = new Connection(socket, this.services, link, true);
     const slot = link.isDead ? null : link.open(connection);
     if (slot === null) {
       socket.connectEnded(link.isDead ? WSAETIMEDOUT : WSAENOBUFS, link.isDead ? 'peer-gone' : 'link-limit');
@@ -344,7 +369,38 @@ export class Links implements LinkOwner, Connector {
   }
 
   readonly #adopted = new WeakMap<EstablishedLink, PeerLink>();
-  readonly #established = new Map<PeerLink, EstablishedLink>();
+  readonly #established = new Map<ConnectionLink, EstablishedLink>();
+
+  // ---- sockets that move (section 18 of the digest)
+
+  /** The token of the socket for that process. Throws PlatformError if it cannot be left for it. */
+  duplicate(socket: SharedMemorySocket, processId: number): number {
+    const { connection, listener } = socket;
+    const [local, remote, nonce] = [socket.local!, connection === null ? null : socket.remote!, newNonce()];
+    const peerToken = connection === null ? '' : (this.#established.get(connection.link)?.peerToken ?? '');
+    const backlog = listener?.backlog ?? 0;
+    const token = this.#rendezvous.leave(processId, { local, remote, backlog, peerToken, nonce });
+    connection?.duplicate(processId, nonce);
+    return token;
+  }
+
+  takeMoved(token: number): MovedSocket | null {
+    return this.#rendezvous.take(token);
+  }
+
+  /** A connection that goes on here; to the switch it is connected already. */
+  arrive(socket: SharedMemorySocket, moved: MovedSocket): void {
+    const connection = new Connection(socket, this.services, new Outbox(), true);
+    socket.connection = connection;
+    const dial = (token: string): Promise<PeerLink> =>
+      this.#root.runInAsyncScope(() => this.#endpoint.dial(token)).then((established) => this.#adopt(established));
+    const { platform, scheduler } = this.#options;
+    arrive({ platform, scheduler, dial, link: (token) => this.#links.get(token) ?? null }, connection, moved);
+  }
+
+  resumeRequest(link: PeerLink, id: number, generation: number, nonce: Int32Array): void {
+    this.moves.resumeRequest(link, id, generation, nonce);
+  }
 
   violated(): void {
     this.#options.count('peer-protocol');
@@ -365,9 +421,22 @@ export class Links implements LinkOwner, Connector {
 
   close(): void {
     for (const link of [...this.#all]) link.end('closed');
+    this.moves.close();
     this.#endpoint.close();
     this.#rendezvous.close();
     this.#cancelDeadline?.();
     this.#cancelDeadline = null;
+  }
+}
+
+/** Whether there is a process of that id, also one that we may not signal. */
+function isAlive(processId: number): boolean {
+  // Other numbers would mean groups of processes, or all of them.
+  if (processId <= 0 || processId > 0x7fff_ffff) return false;
+  try {
+    process.kill(processId, 0);
+    return true;
+  } catch (error) {
+    return errorCode(error) !== 'ESRCH';
   }
 }

@@ -29,6 +29,10 @@ export class Listener {
     return backlog === SOMAXCONN ? backlogMax : Math.max(1, Math.min(backlog, backlogMax));
   }
 
+  get backlog(): number {
+    return this.#backlog;
+  }
+
   /** A second WSPListen: surplus requests are refused, newest first (WSD-LSN-13). */
   setBacklog(backlog: number): void {
     this.#backlog = Listener.#clamp(backlog);

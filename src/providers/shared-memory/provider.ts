@@ -29,12 +29,14 @@ import {
   WSAEISCONN,
   WSAENOBUFS,
   WSAENOPROTOOPT,
+  WSAENOTCONN,
   WSAENOTSOCK,
   WSAEOPNOTSUPP,
   WSAEPROTONOSUPPORT,
   WSAESOCKTNOSUPPORT,
   WSAEWOULDBLOCK,
   WSANOTINITIALISED,
+  type WSAPROTOCOL_INFO,
   WSASYSNOTREADY,
   WSAVERNOTSUPPORTED,
   type WSPPROC_TABLE,
@@ -99,7 +101,7 @@ export class SharedMemoryProvider implements SanServiceProvider {
         this.#links = new Links({ ...this.#options, platform, upcalls });
         this.#proxy.load();
         this.#acceptor = {
-          services: { upcalls, scheduler: this.#options.scheduler },
+          services: this.#links.services,
           newSocket: (family, lpErrno) => this.#newSocket(family, lpErrno),
           forget: (s) => this.#forget(s),
         };
@@ -211,6 +213,41 @@ export class SharedMemoryProvider implements SanServiceProvider {
     return 0;
   }
 
+  /** 0, or an error of WSD-DUP-43. */
+  #duplicate(s: SharedMemorySocket, processId: number, info: WSAPROTOCOL_INFO | null): number {
+    if (info === null || s.moved) return WSAEINVAL;
+    if (s.listener === null && s.connection?.isSettled !== true) return WSAENOTCONN;
+    try {
+      info.dwProviderReserved = this.#links!.duplicate(s, processId >>> 0);
+    } catch (error) {
+      if (!(error instanceof PlatformError)) throw error;
+      s.reason = error.reason;
+      return WSAENOBUFS;
+    }
+    s.moved = true;
+    return 0;
+  }
+
+  /** A socket that WSPDuplicateSocket of another process has left for this one, as it was there (WSD-DUP-33). */
+  #receive(family: number, token: number, lpErrno: Out<number>): SharedMemorySocket | InvalidSocket {
+    const moved = this.#links!.takeMoved(token);
+    if (moved === null || moved.local.sa_family !== family) {
+      lpErrno.value = WSAEINVAL;
+      return INVALID_SOCKET;
+    }
+    const socket = this.#newSocket(family, lpErrno);
+    if (socket === INVALID_SOCKET) return INVALID_SOCKET;
+    socket.local = moved.local;
+    socket.remote = moved.remote;
+    if (moved.remote !== null) {
+      this.#links!.arrive(socket, moved);
+      return socket;
+    }
+    lpErrno.value = this.#listen(socket, moved.backlog);
+    if (lpErrno.value === 0) return socket;
+    this.#forget(socket);
+    return INVALID_SOCKET;
+  }
   readonly #host: ExtensionHost = {
     check: (s, lpErrno) => this.#check(s, lpErrno),
     peerProcess: (link) => this.#links?.peerProcess(link) ?? null,
@@ -235,7 +272,8 @@ export class SharedMemoryProvider implements SanServiceProvider {
       this.#result(s, lpErrno, (socket) =>
         callerData !== null ? WSAEPROTONOSUPPORT : sqos !== null ? WSAEOPNOTSUPP : this.#connect(socket, name),
       ),
-    WSPDuplicateSocket: (s, _processId, _protocolInfo, lpErrno) => this.#result(s, lpErrno, () => WSAEOPNOTSUPP),
+    WSPDuplicateSocket: (s, processId, protocolInfo, lpErrno) =>
+      this.#result(s, lpErrno, (socket) => this.#duplicate(socket, processId, protocolInfo)),
     WSPEnumNetworkEvents: (s, event, events, lpErrno) =>
       this.#result(s, lpErrno, (socket) => {
         socket.enumerate(event, events);
@@ -297,9 +335,8 @@ export class SharedMemoryProvider implements SanServiceProvider {
       else if (type !== SOCK_STREAM) error = WSAESOCKTNOSUPPORT;
       else if (protocol !== IPPROTO_TCP) error = WSAEPROTONOSUPPORT;
       else if ((flags & WSA_FLAG_OVERLAPPED) === 0) error = WSAEINVAL;
-      // Nobody has been given a token by WSPDuplicateSocket, so none is known (WSD-SOC-26).
-      else if (info !== null && info.dwProviderReserved !== 0) error = WSAEINVAL;
-      if (error === 0) return this.#newSocket(af, lpErrno);
+      const token = info?.dwProviderReserved ?? 0;
+      if (error === 0) return token === 0 ? this.#newSocket(af, lpErrno) : this.#receive(af, token, lpErrno);
       lpErrno.value = error;
       return INVALID_SOCKET;
     },

@@ -10,7 +10,7 @@
 import { MEM_READ, type WSABUF, WSAEFAULT, type WSAOVERLAPPED, WSS_OPERATION_IN_PROGRESS } from '../../spi/index.js';
 import type { ExposedRange } from './exposures.js';
 import { MESSAGE_SIZE_MAX } from './limits.js';
-import type { PeerLink } from './link.js';
+import type { ConnectionLink } from './link-face.js';
 import { isThere, type RdmaMemory, type RdmaRegistrations } from './memory.js';
 import type { Pump } from './pumps.js';
 import {
@@ -38,7 +38,7 @@ const directMax = 1024 * 1024;
 export interface TransfersOwner {
   readonly id: number;
   readonly generation: number;
-  readonly link: PeerLink;
+  readonly link: ConnectionLink;
   readonly rdma: RdmaRegistrations;
   readonly cache: RegistrationCache;
   readonly scheduler: Scheduler;

@@ -9,6 +9,8 @@
  *     write     5, id, generation, offset, descriptor[4], and the bytes to write
  *     read      6, id, generation, offset, descriptor[4], length, bytes that will be asked for after these
  *     data      7, id, generation, and bytes that were asked for by reads, in their order
+ *     move      8, id, generation, process, nonce[4]   (goes on in that process, and comes back on its link)
+ *     resume    9, id, generation, nonce[4]            (has moved here; answered as a connect is)
  *
  * An id is a slot of the side that initiated, plus 65536 if that is side 1. The generation tells one use of a slot from
  * the next.
@@ -24,12 +26,16 @@ export const RECORD_CLOSE = 4;
 export const RECORD_RDMA_WRITE = 5;
 export const RECORD_RDMA_READ = 6;
 export const RECORD_RDMA_DATA = 7;
+export const RECORD_MOVE = 8;
+export const RECORD_RESUME = 9;
 
 /** Bytes of the records. */
 export const CONNECT_SIZE = 52;
 export const ACCEPT_SIZE = 12;
 export const REFUSE_SIZE = 16;
 export const CLOSE_SIZE = 12;
+export const MOVE_SIZE = 32;
+export const RESUME_SIZE = 28;
 /** Without the bytes to write. */
 export const RDMA_WRITE_SIZE = 32;
 export const RDMA_READ_SIZE = 40;

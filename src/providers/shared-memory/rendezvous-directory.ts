@@ -17,6 +17,7 @@ export interface DirectoryOwner {
  *
  *     <path>/<partition>/s/<token>            socket of a process, listening ever since it has this name
  *     <path>/<partition>/p/<port>/<token>     symbolic link, never followed; its target is the text of the addresses
+ *     <path>/<partition>/m/<number>.<process> symbolic link, never followed: a socket that moves to that process
  *
  * Names are resolved from the open descriptors, so that nobody can exchange the directory after the check, and so that
  * long paths fit into a socket address.
@@ -62,6 +63,11 @@ export class RendezvousDirectory {
   portPath(port?: string, token?: string): string {
     if (port === undefined) return `/proc/self/fd/${this.ports}`;
     return token === undefined ? below(this.ports, port) : `${below(this.ports, port)}/${token}`;
+  }
+
+  /** Path of the folder of sockets that move to other processes; it is there as soon as one does. */
+  get movesPath(): string {
+    return below(this.#partition, 'm');
   }
 
   hasSocket(platform: Platform, token: string): boolean {

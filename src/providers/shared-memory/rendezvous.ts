@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { errorCode, type Platform, PlatformError } from '../../platform/index.js';
 import { rendezvousPaths } from '../../platform/private-directory.js';
+import { leaveSocket, type MovedSocket, sweepSockets, takeSocket } from './moved-sockets.js';
 import { RendezvousDirectory } from './rendezvous-directory.js';
 
 export interface RendezvousOptions {
@@ -179,6 +180,20 @@ export class Rendezvous {
     return entries;
   }
 
+  /** Leaves a socket for that process; the number by which it is found. Throws PlatformError `rendezvous-unavailable`. */
+  leave(processId: number, socket: MovedSocket): number {
+    return leaveSocket(this.#home.movesPath, processId, socket);
+  }
+
+  /** A socket that was left for this process, once; null if there is none of that number. */
+  take(token: number): MovedSocket | null {
+    for (const { movesPath } of this.#directories) {
+      const socket = takeSocket(movesPath, token);
+      if (socket !== null) return socket;
+    }
+    return null;
+  }
+
   /** Path of the socket of this name, or null if there is none. */
   findSocket(token: string): string | null {
     if (!tokenPattern.test(token)) return null;
@@ -200,7 +215,9 @@ export class Rendezvous {
   /** Removes what dead processes have left, up to a limit. Returns how many names went. */
   sweep(): number {
     let removed = 0;
-    for (const directory of this.#directories) removed += this.#sweepSockets(directory) + this.#sweepPorts(directory);
+    for (const directory of this.#directories) {
+      removed += this.#sweepSockets(directory) + this.#sweepPorts(directory) + sweepSockets(directory.movesPath);
+    }
     return removed;
   }
 

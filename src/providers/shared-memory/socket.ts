@@ -19,7 +19,8 @@ import {
   type WSAOVERLAPPED,
   type WSPUPCALLTABLEEX,
 } from '../../spi/index.js';
-import type { Connection, ConnectionOwner } from './connection.js';
+import type { Connection } from './connection.js';
+import type { ConnectionOwner } from './connection-face.js';
 import type { Listener } from './listener.js';
 import { type Exposer, RdmaRegistrations, Registrations } from './memory.js';
 import { RegistrationCache } from './registration-cache.js';
@@ -58,6 +59,8 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner, Memb
   /** Of the connect that was started last. */
   patience: ConnectPatience | null = null;
   closed = false;
+  /** It goes on in another process. */
+  moved = false;
   /** Reason code of the last failure. */
   reason: string | null = null;
   #registrations: Registrations | null = null;
@@ -115,6 +118,11 @@ export class SharedMemorySocket implements ProviderSocket, ConnectionOwner, Memb
   /** Memory is about to go away: 0 or a Winsock error (WSD-CCH-10). */
   invalidate(buffer: ArrayBufferLike): number {
     return this.#cache?.invalidate(buffer) ?? WSAEINVAL;
+  }
+
+  linkChanged(): void {
+    this.connectionEnding();
+    this.#rdma = null;
   }
 
   connectionEnding(): void {

@@ -40,6 +40,7 @@ export function openSimulated(
     });
     return {
       provider,
+      processId: process.id,
       address,
       others,
       kill: () => process.kill(),
@@ -77,7 +78,7 @@ const subject: Subject = {
     rdmaWrite: true,
     rdmaRead: true,
     registrationCache: true,
-    duplication: false,
+    duplication: true,
     loopback: true,
     hosts: true,
     providerMemory: true,

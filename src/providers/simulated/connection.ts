@@ -19,6 +19,7 @@ import {
   WSS_OPERATION_IN_PROGRESS,
 } from '../../spi/index.js';
 import type { RdmaRegistrations } from './memory.js';
+import { bytesOf, gather, type Operation, operationOf, scatter } from './operation.js';
 import type { ConnectRequest, Requester } from './request.js';
 import { Pipe, type Timing, travelTime } from './wire.js';
 import type { Process } from './world.js';
@@ -33,15 +34,6 @@ export interface ConnectionOptions extends Timing {
   readonly privateBuffers: number;
   /** WSPSend is done when it returns; else always pending (WSD-OVL-4, WSD-OVL-5). */
   readonly immediateSends: boolean;
-}
-
-/** An operation that has been started and whose end the switch has not been told. */
-interface Operation {
-  readonly overlapped: WSAOVERLAPPED;
-  readonly buffers: readonly WSABUF[];
-  readonly length: number;
-  /** What is to be sent, once it does not matter any more what happens to the memory. */
-  bytes: Uint8Array | null;
 }
 
 /** Who owns a connection: its socket. */
@@ -61,7 +53,10 @@ export class Connection implements Requester {
   readonly #initiator: boolean;
   request: ConnectRequest<Connection> | null = null;
   peer: Connection | null = null;
-  #state: 'connecting' | 'cancelled' | 'connected' | 'torn-down';
+  /** `moved`: it goes on in another process. */
+  #state: 'connecting' | 'cancelled' | 'connected' | 'torn-down' | 'moved';
+  /** The same for what one connection is in several processes. */
+  origin: object = {};
   /** The NIC takes messages and sends them. */
   #open = false;
   #closeSent = false;
@@ -364,6 +359,41 @@ export class Connection implements Requester {
     this.refused(WSAETIMEDOUT, 'connect-timeout');
   }
 
+  // ---- moving to another process (section 18 of the digest)
+
+  /** Posted receives end with success and nothing in them (WSD-DUP-23); nothing is sent or told any more. */
+  leave(): void {
+    this.#state = 'moved';
+    this.#open = false;
+    this.#completeAll(0);
+  }
+
+  /** What `former` was in another process goes on here; the peer's NIC is told before anything else (WSD-DUP-37). */
+  arrive(former: Connection): void {
+    this.origin = former.origin;
+    this.#state = 'connected';
+    this.#open = true;
+    this.#sent = former.#sent;
+    this.#consumed = former.#consumed;
+    this.peer = former.peer;
+    this.#toPeer((peer) => peer.#rebind(this));
+  }
+
+  #rebind(mover: Connection): void {
+    this.peer = mover;
+    if (this.#open) return;
+    // It has ended meanwhile, and told so where nobody was any more.
+    if (this.#owner.process.isAlive) this.#toPeer((peer) => peer.#closedByPeer());
+    else this.#toPeer((peer) => peer.#peerLost());
+  }
+
+  /** The process is gone to which the peer was to move (WSD-DUP-41). */
+  moverLost(): void {
+    if (!this.#open) return;
+    this.#closeSent = true;
+    this.#lose(WSAECONNRESET);
+  }
+
   // ---- ending
 
   /** WSPCloseSocket: what is pending is aborted, what was sent still arrives, then the peer is told (WSD-CLS-8, WSD-CLS-10). */
@@ -401,7 +431,7 @@ export class Connection implements Requester {
   processKilled(): void {
     this.#open = false;
     this.request?.withdraw();
-    if (!this.#closeSent) this.#toPeer((peer) => peer.#peerLost());
+    if (!this.#closeSent && this.#state !== 'moved') this.#toPeer((peer) => peer.#peerLost());
     this.#closeSent = true;
   }
 
@@ -446,35 +476,5 @@ export class Connection implements Requester {
     this.#running.clear();
     this.#filled.clear();
     for (const operation of ending) this.#owner.complete(operation.overlapped, error, 0);
-  }
-}
-
-/** A copy of the list: the switch may use its records again once the call has returned. */
-function operationOf(buffers: readonly WSABUF[], overlapped: WSAOVERLAPPED): Operation {
-  const copies = buffers.map(({ buf, offset, len }) => ({ buf, offset, len }));
-  return { overlapped, buffers: copies, length: copies.reduce((sum, { len }) => sum + len, 0), bytes: null };
-}
-
-function bytesOf(operation: Operation): Uint8Array {
-  return operation.bytes ?? gather(operation);
-}
-
-function gather({ buffers, length }: Operation): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const { buf, offset, len } of buffers) {
-    bytes.set(buf.bytes.subarray(offset, offset + len), at);
-    at += len;
-  }
-  return bytes;
-}
-
-function scatter(bytes: Uint8Array, buffers: readonly WSABUF[]): void {
-  let at = 0;
-  for (const { buf, offset, len } of buffers) {
-    const n = Math.min(len, bytes.length - at);
-    if (n <= 0) return;
-    buf.bytes.set(bytes.subarray(at, at + n), offset);
-    at += n;
   }
 }

@@ -26,6 +26,35 @@ export class Network {
     return world.place(`network ${name}`, () => new Network(world));
   }
 
+  /** Sockets on their way to other processes, by token. */
+  readonly #moving = new Map<number, { readonly processId: number; readonly socket: SimulatedSocket }>();
+
+  /** WSD-DUP-26: a number that is unique on the network and good for that process. */
+  leave(socket: SimulatedSocket, processId: number): number {
+    let token = 0;
+    while (token === 0 || this.#moving.has(token)) token = this.#world.pick(2 ** 32);
+    this.#moving.set(token, { processId, socket });
+    return token;
+  }
+
+  /** What was left under the token for that process, once; or null. */
+  take(token: number, processId: number): SimulatedSocket | null {
+    const moving = this.#moving.get(token);
+    if (moving?.processId !== processId) return null;
+    this.#moving.delete(token);
+    return moving.socket;
+  }
+
+  /** The process is gone, and will not come for what was left for it. */
+  abandon(processId: number): void {
+    for (const [token, moving] of this.#moving) {
+      if (moving.processId !== processId) continue;
+      this.#moving.delete(token);
+      const { connection } = moving.socket;
+      this.#world.schedule(() => connection?.peer?.moverLost(), 1);
+    }
+  }
+
   attach(station: Station): void {
     this.#stations.add(station);
   }

@@ -50,6 +50,7 @@ import {
 import { isAddress, isWildcard, sockaddrSize } from './addresses.js';
 import { catalogEntry, isTcpip } from './catalog.js';
 import { Connection, type ConnectionOptions } from './connection.js';
+import { duplicate, receive } from './duplication.js';
 import { type ExtensionHost, extensionFunction } from './extensions.js';
 import { Faults } from './faults.js';
 import { Listener } from './listener.js';
@@ -132,6 +133,7 @@ export class SimulatedProvider implements SanServiceProvider {
   /** The kernel and the NIC notice: peers are told, nobody of this process is. */
   readonly #killed = (): void => {
     this.#network.detach(this.#station);
+    this.#network.abandon(this.process.id);
     for (const socket of this.#sockets) {
       socket.listener?.close('peer-gone');
       socket.connection?.processKilled();
@@ -154,6 +156,22 @@ export class SimulatedProvider implements SanServiceProvider {
     socket.switchHandle = handle;
     this.#sockets.add(socket);
     return socket;
+  }
+
+  /** A socket that another process has left for this one, in the descriptor that it had here if there is one. */
+  #receive(family: number, token: number, lpErrno: Out<number>): SimulatedSocket | InvalidSocket {
+    const left = this.#network.take(token, this.process.id);
+    const origin = left?.connection?.origin;
+    const known = [...this.#sockets].find((s) => s.moved && s !== left && s.connection?.origin === origin);
+    const socket = this.options.revives && origin !== undefined && known ? known : null;
+    if (left === null || left.family !== family) {
+      lpErrno.value = WSAEINVAL;
+      return INVALID_SOCKET;
+    }
+    const receiving = socket ?? this.#newSocket(family, lpErrno);
+    if (receiving === INVALID_SOCKET) return INVALID_SOCKET;
+    receive(receiving, left, this.#connectionOptions);
+    return receiving;
   }
 
   #accept(
@@ -329,7 +347,8 @@ export class SimulatedProvider implements SanServiceProvider {
       this.#result(s, lpErrno, (socket) =>
         callerData !== null ? WSAEPROTONOSUPPORT : sqos !== null ? WSAEOPNOTSUPP : this.#connect(socket, name),
       ),
-    WSPDuplicateSocket: (s, _processId, _protocolInfo, lpErrno) => this.#result(s, lpErrno, () => WSAEOPNOTSUPP),
+    WSPDuplicateSocket: (s, processId, protocolInfo, lpErrno) =>
+      this.#result(s, lpErrno, (socket) => duplicate(socket, processId, protocolInfo, this.#network)),
     WSPEnumNetworkEvents: (s, event, events, lpErrno) =>
       this.#result(s, lpErrno, (socket) => {
         socket.events.enumerate(event, events);
@@ -409,10 +428,9 @@ export class SimulatedProvider implements SanServiceProvider {
       else if (type !== SOCK_STREAM) error = WSAESOCKTNOSUPPORT;
       else if (protocol !== IPPROTO_TCP) error = WSAEPROTONOSUPPORT;
       else if ((flags & WSA_FLAG_OVERLAPPED) === 0) error = WSAEINVAL;
-      // Nobody has been given a token by WSPDuplicateSocket, so none is known (WSD-SOC-26).
-      else if (info !== null && info.dwProviderReserved !== 0) error = WSAEINVAL;
       else error = this.faults.call('WSPSocket');
-      if (error === 0) return this.#newSocket(af, lpErrno);
+      const token = info?.dwProviderReserved ?? 0;
+      if (error === 0) return token === 0 ? this.#newSocket(af, lpErrno) : this.#receive(af, token, lpErrno);
       lpErrno.value = error;
       return INVALID_SOCKET;
     },

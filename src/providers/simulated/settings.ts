@@ -27,6 +27,8 @@ export interface SimulatedOptions extends Limits {
   readonly diagnostics: boolean;
   /** WSPSend is done when it returns; else always WSA_IO_PENDING. Default: true. */
   readonly immediateSends: boolean;
+  /** A socket that comes back from another process gets the descriptor that it had here (WSD-DUP-29). Default: false. */
+  readonly revives: boolean;
   /** Microseconds to the peer, and at most so many more. Default: 5 and 5. */
   readonly latency: number;
   readonly spread: number;
@@ -52,6 +54,7 @@ export const defaults: SimulatedOptions = {
   registrationCache: false,
   diagnostics: true,
   immediateSends: true,
+  revives: false,
   latency: 5,
   spread: 5,
   messageSizeMax: 131_072,

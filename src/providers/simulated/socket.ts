@@ -36,6 +36,8 @@ export class SimulatedSocket implements ProviderSocket {
   /** A connect has been started and has not ended. */
   connecting = false;
   closed = false;
+  /** It goes on in another process. */
+  moved = false;
   /** Ends of operations are not told: WSPCleanup ends them (WSD-CLS-24). */
   silent = false;
   /** SO_DEBUG, which an accepting socket takes over (WSD-ACC-34). */

@@ -39,6 +39,8 @@ export class Process {
     readonly world: World,
     readonly name: string,
     readonly nextTasks: (() => void)[],
+    /** Process id. */
+    readonly id = 1,
   ) {
     this.scheduler = {
       soon: (task) => {
@@ -154,7 +156,7 @@ export class World {
 
   /** A new event loop. */
   process(name = `process ${this.#processes.length}`): Process {
-    const process = new Process(this, name, []);
+    const process = new Process(this, name, [], this.#processes.length + 1);
     this.#processes.push(process);
     return process;
   }

@@ -31,6 +31,8 @@ export interface NativeTcpHandle {
   connect(request: NativeConnectRequest, address: string, port: number): number;
   connect6(request: NativeConnectRequest, address: string, port: number): number;
   listen(backlog: number): number;
+  /** Takes over a descriptor of the kernel's. */
+  open?(descriptor: number): number;
   bind(address: string, port: number, flags?: number): number;
   bind6(address: string, port: number, flags?: number): number;
   getsockname(out: NativeAddress): number;

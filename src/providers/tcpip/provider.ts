@@ -49,6 +49,7 @@ import {
 } from '../../spi/index.js';
 import { AcceptQueue, type Arrival } from './accept-queue.js';
 import { AddressList, type NotifyAddresses } from './address-list.js';
+import { closeDescriptor, duplicateDescriptor, duplicateOf } from './descriptors.js';
 import { toWsaError, UV_ECONNABORTED, UV_EINVAL } from './errno.js';
 import { type KernelSocket, kernelSocket } from './kernel-socket.js';
 import {
@@ -142,6 +143,16 @@ export interface TcpipServiceProvider extends TcpipProvider {
     dwCallbackData: unknown,
     lpErrno: Out<number>,
   ): TcpipArrival | InvalidSocket;
+  /**
+   * A descriptor of the kernel's for the socket of `s`, to be passed to another process, or null where that cannot be done.
+   * The caller closes it with `closeKernelDescriptor`.
+   */
+  kernelDescriptor(s: TcpipDescriptor): number | null;
+  /** A socket over such a descriptor, which stays the caller's; null where that cannot be done. */
+  fromKernelDescriptor(descriptor: number, family: number): TcpipDescriptor | null;
+  closeKernelDescriptor(descriptor: number): void;
+  /** Puts a connection, over such a descriptor, where those wait that have come to this listening socket. False: it cannot be done. */
+  addArrival(s: TcpipDescriptor, descriptor: number): boolean;
   /** Before WSPConnect, on a socket of WSPSocket: who is told of its outcome. */
   expectConnect(s: TcpipDescriptor, completed: (wsaError: number) => void): void;
   /** Address of the peer, or null while the socket has none. */
@@ -230,14 +241,17 @@ class Provider implements TcpipServiceProvider {
   /** libuv has accepted a connection: it waits, or is reset if there is no room. */
   #arrived(queue: AcceptQueue<TcpipDescriptor>, family: number, status: number, handle: object): void {
     if (status !== 0) return;
-    const socket = this.#own(handle as NativeTcpHandle, family);
+    this.#admit(queue, this.#own(handle as NativeTcpHandle, family), queue.length < queue.room);
+  }
+
+  #admit(queue: AcceptQueue<TcpipDescriptor>, socket: TcpipDescriptor, hasRoom: boolean): void {
     const refuse = (): void => {
       socket.handle.reset();
     };
     const local = this.WSPGetSockName(socket);
     const peer = this.WSPGetPeerName(socket);
     // Without a name the peer has gone already.
-    if (local === null || peer === null || queue.length >= queue.room) refuse();
+    if (local === null || peer === null || !hasRoom) refuse();
     else queue.add({ socket, local, peer, refuse });
   }
 
@@ -316,6 +330,34 @@ class Provider implements TcpipServiceProvider {
 
   kernelSocket(s: TcpipDescriptor): KernelSocket | null {
     return kernelSocket(s.handle);
+  }
+
+  kernelDescriptor(s: TcpipDescriptor): number | null {
+    return duplicateOf(s.handle);
+  }
+
+  fromKernelDescriptor(descriptor: number, family: number): TcpipDescriptor | null {
+    const own = duplicateDescriptor(descriptor);
+    if (own === null) return null;
+    const handle = new this.#TCP(TCP_SOCKET);
+    if (handle.open?.(own) !== 0) {
+      closeDescriptor(own);
+      return null;
+    }
+    return this.#own(handle, family);
+  }
+
+  addArrival(s: TcpipDescriptor, descriptor: number): boolean {
+    const { queue } = s;
+    const socket = queue && this.fromKernelDescriptor(descriptor, s.family);
+    if (queue === null || socket === null) return false;
+    // It has had its place where it arrived.
+    this.#admit(queue, socket, true);
+    return true;
+  }
+
+  closeKernelDescriptor(descriptor: number): void {
+    closeDescriptor(descriptor);
   }
 
   WSPSetSockOpt(s: TcpipSocket, level: number, optname: number, optval: number, lpErrno: Out<number>): number {

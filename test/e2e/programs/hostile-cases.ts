@@ -7,18 +7,22 @@ import { RING_SIZE, SLOTS } from '../../../src/providers/shared-memory/arena.js'
 import {
   ACCEPT_SIZE,
   CLOSE_SIZE,
+  MOVE_SIZE,
   RDMA_DATA_SIZE,
   RDMA_READ_SIZE,
   RDMA_WRITE_SIZE,
   RECORD_ACCEPT,
   RECORD_CLOSE,
+  RECORD_MOVE,
   RECORD_RDMA_DATA,
   RECORD_RDMA_READ,
   RECORD_RDMA_WRITE,
   RECORD_REFUSE,
+  RECORD_RESUME,
   REFUSE_SIZE,
   REQUEST_ACCEPTED,
   REQUEST_PENDING,
+  RESUME_SIZE,
   requestWord,
 } from '../../../src/providers/shared-memory/records.js';
 import { FLAG_CLOSED, HEADER_SIZE, TYPE_CREDIT, TYPE_DATA, TYPE_FINISH } from '../../../src/session/header.js';
@@ -37,14 +41,16 @@ const records = {
   accept: [RECORD_ACCEPT, ACCEPT_SIZE],
   refuse: [RECORD_REFUSE, REFUSE_SIZE],
   close: [RECORD_CLOSE, CLOSE_SIZE],
+  move: [RECORD_MOVE, MOVE_SIZE],
+  resume: [RECORD_RESUME, RESUME_SIZE],
   rdma: [RECORD_RDMA_WRITE, RDMA_WRITE_SIZE + 8],
   rdma_read: [RECORD_RDMA_READ, RDMA_READ_SIZE],
   rdma_data: [RECORD_RDMA_DATA, RDMA_DATA_SIZE + 8],
 } as const;
 
-const controlFields = (['connect', 'accept', 'refuse', 'close', 'rdma', 'rdma_read', 'rdma_data'] as const).flatMap(
-  fieldsOf,
-);
+const controlFields = (
+  ['connect', 'accept', 'refuse', 'close', 'move', 'resume', 'rdma', 'rdma_read', 'rdma_data'] as const
+).flatMap(fieldsOf);
 
 interface Pending {
   readonly key: string;
@@ -372,7 +378,7 @@ export class Attacker {
     }
     const value = this.#spoil(field, placed.body, placed, [...open.map((other) => other.id), 1, 4]);
     // A close that hits somebody is answered with one, and that is no verdict.
-    const closing = structure === 'close' || value === RECORD_CLOSE;
+    const closing = structure === 'close' || structure === 'move' || value === RECORD_CLOSE || value === RECORD_MOVE;
     for (const other of open) if (closing && (other === one || other.id === value)) other.unclear = true;
   }
 

@@ -9,6 +9,8 @@ export type Structure =
   | 'accept'
   | 'refuse'
   | 'close'
+  | 'move'
+  | 'resume'
   | 'rdma'
   | 'rdma_read'
   | 'rdma_data'
@@ -75,6 +77,8 @@ export const inventory: readonly Field[] = [
   ...fields('accept', ...record),
   ...fields('refuse', ...record, ['cause', 3]),
   ...fields('close', ...record),
+  ...fields('move', ...record, ['process', 3], ['nonce 0', 4], ['nonce 1', 5], ['nonce 2', 6], ['nonce 3', 7]),
+  ...fields('resume', ...record, ['nonce 0', 3], ['nonce 1', 4], ['nonce 2', 5], ['nonce 3', 6]),
   ...fields(
     'rdma',
     ...record,

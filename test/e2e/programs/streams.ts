@@ -45,7 +45,9 @@ async function writeBeforeReading(socket: net.Socket, log: Log): Promise<void> {
   log('1 MiB written');
   // The other side has written as well, and nobody has read anything for a while.
   await new Promise((resolve) => setTimeout(resolve, 1500));
-  log(`${socket.bytesRead > 65536 ? 'has' : 'has not'} read meanwhile`);
+  // A paused stream takes what comes until it has as much as it wants, and then one more read, which is of 64 KiB at most.
+  const most = socket.readableHighWaterMark + 65536;
+  log(`${socket.bytesRead > most ? 'has' : 'has not'} read meanwhile`);
   watchBytes(socket, log);
   watchEnd(socket, log);
   socket.end();
@@ -108,6 +110,35 @@ const scenarios: Record<string, Scenario> = {
       socket.resume();
       for (let i = 0; i < 10_000; i++) socket.write(pattern(7 * i, 7));
       socket.end();
+    },
+  },
+
+  /** One write that takes long because its reader is slow: each step forward puts off the time-out of the writer. */
+  slowReader: {
+    server: (socket, log) => {
+      watchBytes(socket, log);
+      watchEnd(socket, log);
+      let bytes = 0;
+      socket.on('data', (chunk) => {
+        bytes += chunk.length;
+        if (bytes < MiB) return;
+        bytes -= MiB;
+        socket.pause();
+        setTimeout(() => socket.resume(), 150);
+      });
+    },
+    client: (socket, log) => {
+      watchEnd(socket, log);
+      socket.resume();
+      const began = performance.now();
+      // Less than half of what all of it takes, and some steps.
+      socket.setTimeout(900, () => log('time-out'));
+      const block = Buffer.concat(Array.from({ length: 320 }, (_, i) => pattern(i * 65536, 65536)));
+      socket.write(block, () => {
+        log(performance.now() - began > 1800 ? 'written, slowly' : 'written at once');
+        socket.setTimeout(0);
+        socket.end();
+      });
     },
   },
 
