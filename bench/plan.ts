@@ -138,6 +138,7 @@ export const plan: readonly Measurement[] = [
   stream('stream-1k', 'one way 1 KiB', 1 << 10, 8),
   stream('stream-64k', 'one way 64 KiB', 1 << 16, 1.5),
   stream('stream-1m', 'one way 1 MiB', 1 << 20, 1.5),
+  stream('stream-16m', 'one way 16 MiB', 1 << 24, 1.5),
   http(1),
   http(16, atLeast(1.7)),
   {
