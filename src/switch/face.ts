@@ -142,8 +142,11 @@ export interface SwitchSocket {
    * wait for that process (WSD-DUP-35); `close` when it has them.
    */
   duplicate(processId: number): MovedListener[];
-  /** SANs that have listened in another process for the same TCP/IP socket listen here from now on. */
-  receive(local: SOCKADDR, moved: readonly MovedListener[], handler: AcceptHandler): void;
+  /**
+   * SANs that have listened in another process for the same TCP/IP socket listen here from now on, and those that serve its
+   * address here and did not there. `backlog` is for the latter.
+   */
+  receive(local: SOCKADDR, backlog: number, moved: readonly MovedListener[], handler: AcceptHandler): void;
   /** Asks the condition function again about the requests for which it said CF_DEFER, if they still wait (WSD-ACC-10). */
   acceptDeferred(): void;
   /** Remembers an option for companions made from now on, if a provider can have it (WSD-SOC-17). `value`: 32 bits. */

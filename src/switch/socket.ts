@@ -133,11 +133,13 @@ export class Socket implements SwitchSocket, AttemptHandler {
   }
 
   duplicate(processId: number): MovedListener[] {
+    this.#listening = null;
+    this.#context.listening.delete(this);
     const moved = [...this.#listeners.values()].map((listener) => listener.duplicate(processId));
     return moved.filter((one) => one !== null);
   }
 
-  receive(local: SOCKADDR, moved: readonly MovedListener[], handler: AcceptHandler): void {
+  receive(local: SOCKADDR, backlog: number, moved: readonly MovedListener[], handler: AcceptHandler): void {
     const services = moved.length === 0 ? 'not-routed' : this.#context.services();
     if (typeof services !== 'string') {
       for (const { provider, info } of moved) {
@@ -146,8 +148,7 @@ export class Socket implements SwitchSocket, AttemptHandler {
         if (carrier && listener) this.#listeners.set(carrier, listener);
       }
     }
-    if (typeof services === 'string') this.#decide(services);
-    else this.#decide(this.#listeners.size > 0 ? 'accelerated' : 'provider-error');
+    this.#listenOnSan(local, backlog, handler);
   }
 
   acceptDeferred(): void {

@@ -1,8 +1,9 @@
 /** AcceptEx: accepts into a socket that there is already, and receives the first data with it if it is asked to. */
 
 import { type SOCKADDR, WSA_OPERATION_ABORTED, WSAEFAULT, WSAEINVAL } from '../spi/index.js';
+import { acceptOn } from './accepting.js';
 import { WSAError } from './error.js';
-import { AcceptCall, type Accepted, type Listener } from './listener.js';
+import { AcceptCall, type Accepted } from './listener.js';
 import { checkSignal, promiseOf, type Waiting } from './pending.js';
 import { addressSize, readAddress, writeAddress } from './sockaddr.js';
 import type { SocketRecord } from './socket.js';
@@ -46,16 +47,14 @@ export function acceptEx(
   { signal, idleLimit = defaultIdleLimit }: AcceptExOptions,
 ): Promise<number> {
   checkSignal(syscall, signal);
-  const listener = listening.listening(syscall);
   if (!accepting.unused || accepting.family !== listening.family) throw new WSAError(WSAEINVAL, syscall);
   if (!(idleLimit > 0 && idleLimit <= idleLimitMax)) throw new WSAError(WSAEINVAL, syscall);
   check(buffer, listening.family);
-  return acceptInto(listening, listener, accepting, buffer, signal, idleLimit);
+  return acceptInto(listening, accepting, buffer, signal, idleLimit);
 }
 
 async function acceptInto(
   listening: SocketRecord,
-  listener: Listener,
   accepting: SocketRecord,
   buffer: AcceptExBuffer,
   signal: AbortSignal | undefined,
@@ -67,8 +66,13 @@ async function acceptInto(
   try {
     for (;;) {
       if (cancelled.aborted) throw new WSAError(WSA_OPERATION_ABORTED, syscall, cancelled.reason);
-      const call = new AcceptCall(syscall, cancelled, null, null, (own) => listener.cancel(own));
-      const accepted = await listener.accept(call, false);
+      const accepted = await acceptOn(
+        listening,
+        syscall,
+        false,
+        cancelled,
+        (listener, signal) => new AcceptCall(syscall, signal, null, null, (own) => listener.cancel(own)),
+      );
       const received = await receive(listening, accepting, accepted, buffer, cancelled, idleLimit);
       if (received === null) continue;
       const { bytes, receiveLength, localLength } = buffer;

@@ -16,6 +16,7 @@ import {
   WSAEPROTONOSUPPORT,
 } from '../spi/index.js';
 import { type AcceptExOptions, acceptEx, acceptExAddresses } from './accept-ex.js';
+import { acceptOn } from './accepting.js';
 import { TF_REUSE_SOCKET } from './constants.js';
 import { disconnect, disconnecting } from './disconnect.js';
 import { WSAError } from './error.js';
@@ -55,15 +56,18 @@ async function acceptNext(
   { signal }: Waiting,
 ): Promise<SOCKET> {
   const record = SOCKET.reveal(s, syscall);
-  const listener = record.listening(syscall);
   checkSignal(syscall, signal);
-  const call = new AcceptCall(syscall, signal, condition, callbackData, (own) => listener.cancel(own));
-  const accepting = listener.accept(call, record.nonBlocking);
+  let call: AcceptCall | null = null;
+  const accepting = acceptOn(record, syscall, record.nonBlocking, signal, (listener, own) => {
+    call = new AcceptCall(syscall, own, condition, callbackData, (cancelled) => listener.cancel(cancelled));
+    return call;
+  });
   try {
     return SocketRecord.accepted(record, await accepting);
   } finally {
     // The request that the program itself has deferred is not told again.
-    if (!record.closed && !call.hasDeferred) record.enableEvents(FD_ACCEPT);
+    const hasDeferred = (call as AcceptCall | null)?.hasDeferred === true;
+    if (!record.closed && !hasDeferred) record.enableEvents(FD_ACCEPT);
   }
 }
 

@@ -18,14 +18,18 @@ import { WSAError } from './error.js';
 import type { Host } from './host.js';
 import { Share } from './share.js';
 import { SharedConnection } from './shared-connection.js';
-import { type SetOption, SOCKET, SocketRecord } from './socket.js';
+import { SharedListener } from './shared-listener.js';
+import { SOCKET, SocketRecord } from './socket.js';
+import type { SetOption } from './socket-options.js';
 import type { Startup } from './startup.js';
 
 /** What the other process is told of the socket before it needs anything of it. */
 interface Description {
   readonly family: number;
   readonly local: SOCKADDR;
-  readonly peer: SOCKADDR;
+  /** Null: it listens. */
+  readonly peer: SOCKADDR | null;
+  readonly conditional: boolean;
   /** TCP/IP carries it: the kernel's socket comes with the channel. */
   readonly tcpip: boolean;
   readonly options: readonly SetOption[];
@@ -35,13 +39,14 @@ interface Description {
 export function duplicate(record: SocketRecord, processId: number): WSAPROTOCOL_INFO {
   const syscall = 'WSADuplicateSocket';
   if (!Number.isInteger(processId) || processId <= 0 || processId > 0xffff_ffff) throw new WSAError(WSAEINVAL, syscall);
-  if (record.listener !== null) throw new WSAError(WSAEOPNOTSUPP, syscall);
+  const listens = record.listener !== null || record.listensElsewhere;
   // There is nothing yet that could move (WSD-DUP-10).
-  if (record.peer === null || record.local === null) throw new WSAError(WSAENOTCONN, syscall);
-  const share = record.share ?? new Share(new SharedConnection(record), record.host.scheduler.later, null);
+  if (record.local === null || (record.peer === null && !listens)) throw new WSAError(WSAENOTCONN, syscall);
+  const shared = listens ? new SharedListener(record) : new SharedConnection(record);
+  const share = record.share ?? new Share(shared, record.host.scheduler.later, null);
   if (share.error !== 0) throw new WSAError(share.error, syscall);
   const { tcpip, sharing } = record.host;
-  if (record.transfer?.provider === 'tcpip') record.kernelSocket ??= Promise.resolve();
+  if (listens || record.transfer?.provider === 'tcpip') record.kernelSocket ??= Promise.resolve();
   const { kernelSocket } = record;
   let descriptor: number | null = null;
   const open = async (): Promise<number | null> => {
@@ -49,8 +54,8 @@ export function duplicate(record: SocketRecord, processId: number): WSAPROTOCOL_
     descriptor = tcpip.kernelDescriptor(record.descriptor);
     return descriptor;
   };
-  const { family, local, peer, options } = record;
-  const description: Description = { family, local, peer, tcpip: kernelSocket !== null, options };
+  const { family, local, peer, conditional, options } = record;
+  const description: Description = { family, local, peer, conditional, tcpip: kernelSocket !== null, options };
   let number: number;
   try {
     const nothing = (): Promise<null> => Promise.resolve(null);
@@ -82,8 +87,11 @@ export function receive(startup: Startup, host: Host, number: number): SOCKET {
   const descriptor = host.tcpip.WSPSocket(description.family, SOCK_STREAM, IPPROTO_TCP, errno);
   if (descriptor === INVALID_SOCKET) throw new WSAError(errno.value, syscall);
   const record = new SocketRecord(startup, host, descriptor, null);
-  record.establishShared(description.local, description.peer, description.options);
-  const { share, giver } = Share.received(new SharedConnection(record), host.scheduler.later);
+  const { local, peer, conditional, options } = description;
+  if (peer === null) record.establishListening(local, conditional, options);
+  else record.establishShared(local, peer, options);
+  const shared = peer === null ? new SharedListener(record) : new SharedConnection(record);
+  const { share, giver } = Share.received(shared, host.scheduler.later);
   record.share = share;
   let known = (): void => {};
   if (description.tcpip) {
@@ -113,13 +121,14 @@ function isAddress(value: unknown): value is SOCKADDR {
 }
 
 function checkedDescription(value: unknown): Description | null {
-  const { family, local, peer, tcpip, options } = (value ?? {}) as Partial<Description>;
-  if ((family !== AF_INET && family !== AF_INET6) || !isAddress(local) || !isAddress(peer)) return null;
+  const { family, local, peer, conditional, tcpip, options } = (value ?? {}) as Partial<Description>;
+  if ((family !== AF_INET && family !== AF_INET6) || !isAddress(local)) return null;
+  if (peer === undefined || (peer !== null && !isAddress(peer))) return null;
   const isOption = ({ level, name, value: set }: SetOption): boolean => [level, name, set].every(Number.isInteger);
   if (
     !Array.isArray(options) ||
     !options.every((option) => typeof option === 'object' && option !== null && isOption(option))
   )
     return null;
-  return { family, local, peer, tcpip: tcpip === true, options };
+  return { family, local, peer, conditional: conditional === true, tcpip: tcpip === true, options };
 }

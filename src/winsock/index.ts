@@ -29,7 +29,8 @@ export type { OptionAnswer, OptionValue } from './options.js';
 export { type CompletionRoutine, type OverlappedResult, WSAOVERLAPPED } from './overlapped.js';
 export type { Waiting } from './pending.js';
 export type { fd_set, TIMEVAL, WSAPOLLFD } from './select.js';
-export type { LINGER, SOCKET } from './socket.js';
+export type { SOCKET } from './socket.js';
+export type { LINGER } from './socket-options.js';
 export type { WSADATA } from './startup.js';
 export type { HANDLE, TRANSMIT_FILE_BUFFERS } from './transmit-file.js';
 

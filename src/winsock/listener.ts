@@ -21,7 +21,7 @@ import {
   WSAEWOULDBLOCK,
   WSATRY_AGAIN,
 } from '../spi/index.js';
-import type { AcceptHandler, SanConnection, SwitchSocket } from '../switch/index.js';
+import type { AcceptHandler, MovableConnection, MovedListener, SwitchSocket } from '../switch/index.js';
 import type { Host } from './host.js';
 import { Pending } from './pending.js';
 import type { Stream } from './stream.js';
@@ -82,9 +82,17 @@ export class AcceptCall {
 }
 
 interface SanArrival {
-  readonly connection: SanConnection;
+  readonly connection: MovableConnection;
   /** The accept whose condition function has said yes, so that it is not asked again. */
   readonly approvedBy: AcceptCall | null;
+}
+
+/** A connection that waits for an accept. */
+export interface Waiter {
+  readonly descriptor: TcpipDescriptor;
+  /** Null: TCP/IP carries it. */
+  readonly connection: MovableConnection | null;
+  readonly since: number;
 }
 
 function keyOf({ address, port }: SOCKADDR): string {
@@ -114,6 +122,11 @@ export class Listener implements AcceptHandler {
   /** Caller of the request that the program itself has deferred: nobody but the program decides on it. */
   #deferredCaller: string | null = null;
   #closed = false;
+  /** It goes on in another process, where new requests are to wait. */
+  #moving = false;
+  #onidle: (() => void) | null = null;
+  /** Connections that are being fetched from the process in which they have arrived. */
+  #coming = 0;
   readonly #errno: Out<number> = { value: 0 };
 
   constructor(host: Host, tcpip: TcpipDescriptor, san: SwitchSocket, conditional: boolean) {
@@ -127,11 +140,14 @@ export class Listener implements AcceptHandler {
   listen(backlog: number): number {
     const room = Math.max(1, backlog);
     const status = this.#san.listen(room, this, room);
-    const { queue } = this.#tcpip;
-    if (status !== 0 || queue === null) return toWsaError(status);
+    return status === 0 ? this.#attend(room) : toWsaError(status);
+  }
+
+  #attend(room: number): number {
+    const queue = this.#tcpip.queue!;
     queue.room = room;
     queue.onarrival = ({ socket }) => {
-      this.#since.set(socket, this.#host.now());
+      if (!this.#since.has(socket)) this.#since.set(socket, this.#host.now());
       this.#dispatch();
       if (this.isAcceptable) this.onacceptable?.();
     };
@@ -143,6 +159,10 @@ export class Listener implements AcceptHandler {
   /** In the call stack of a provider's WSPAccept (WSD-ACC-8): the peer is told what is returned here. */
   condition(caller: SOCKADDR, callee: SOCKADDR): number {
     if (this.#closed) return CF_REJECT;
+    if (this.#moving) {
+      this.#deferred = true;
+      return CF_DEFER;
+    }
     const key = keyOf(caller);
     // Those before it wait for what is being negotiated.
     const call = this.#waiting[this.#negotiating.size];
@@ -183,7 +203,7 @@ export class Listener implements AcceptHandler {
     return verdict;
   }
 
-  accepted(connection: SanConnection): void {
+  accepted(connection: MovableConnection): void {
     const key = keyOf(connection.peerAddress);
     const approvedBy = this.#negotiating.get(key) ?? null;
     this.#negotiating.delete(key);
@@ -197,11 +217,17 @@ export class Listener implements AcceptHandler {
       connection.reset();
       return;
     }
-    this.#sanArrivals.set(descriptor, { connection, approvedBy });
+    this.#enqueue(descriptor, { connection, approvedBy });
+    this.#checkIdle();
+  }
+
+  #enqueue(descriptor: TcpipDescriptor, arrival: SanArrival): void {
+    this.#sanArrivals.set(descriptor, arrival);
+    const { connection } = arrival;
     const refuse = (): void => {
       this.#sanArrivals.delete(descriptor);
       connection.reset();
-      tcpip.WSPCloseSocket(descriptor, this.#errno);
+      this.#host.tcpip.WSPCloseSocket(descriptor, this.#errno);
     };
     const { localAddress: local, peerAddress: peer } = connection;
     this.#tcpip.queue?.add({ socket: descriptor, local, peer, refuse });
@@ -210,11 +236,12 @@ export class Listener implements AcceptHandler {
   lost(caller: SOCKADDR): void {
     this.#negotiating.delete(keyOf(caller));
     this.#askDeferred();
+    this.#checkIdle();
   }
 
   /** There may be room, or somebody to ask, for what waits at a provider. */
   #askDeferred(): void {
-    if (!this.#deferred || this.#closed) return;
+    if (!this.#deferred || this.#closed || this.#moving) return;
     if (this.#waiting.length <= this.#negotiating.size && (this.#conditional || this.#isFull)) return;
     this.#deferred = false;
     this.#san.acceptDeferred();
@@ -222,7 +249,7 @@ export class Listener implements AcceptHandler {
 
   // ---- what the program wants
 
-  accept(call: AcceptCall, nonBlocking: boolean): Promise<Accepted> {
+  accept(call: AcceptCall, nonBlocking: boolean): Pending<Accepted> {
     this.#waiting.push(call);
     this.#dispatch();
     this.#askDeferred();
@@ -230,7 +257,7 @@ export class Listener implements AcceptHandler {
       this.#forget(call);
       call.pending.reject(WSAEWOULDBLOCK);
     }
-    return call.pending.promise;
+    return call.pending;
   }
 
   cancel(call: AcceptCall): void {
@@ -240,6 +267,7 @@ export class Listener implements AcceptHandler {
   #forget(call: AcceptCall): void {
     const i = this.#waiting.indexOf(call);
     if (i >= 0) this.#waiting.splice(i, 1);
+    this.#checkIdle();
   }
 
   /** Gives the first arrivals to the first accepts, each by WSPAccept of TCP/IP. */
@@ -274,10 +302,105 @@ export class Listener implements AcceptHandler {
     };
   }
 
+  // ---- moving to another process (WSD-DUP-35)
+
+  get conditional(): boolean {
+    return this.#conditional;
+  }
+
+  /** Calls back, now or later, when no accept waits and no connection is about to arrive. */
+  whenIdle(callback: () => void): void {
+    this.#onidle = callback;
+    if (this.#isIdle) this.#becomeIdle();
+  }
+
+  get #isIdle(): boolean {
+    return this.#closed || (this.#waiting.length + this.#negotiating.size + this.#coming === 0 && !this.asking);
+  }
+
+  /** Not from inside a provider's WSPAccept, or an accept of the program. */
+  #checkIdle(): void {
+    if (this.#onidle !== null && this.#isIdle) this.#host.scheduler.next(() => this.#becomeIdle());
+  }
+
+  #becomeIdle(): void {
+    if (!this.#isIdle) return;
+    const callback = this.#onidle;
+    this.#onidle = null;
+    callback?.();
+  }
+
+  /** New requests wait, and `done` is called when the connections that have arrived are silent. */
+  suspend(done: () => void): void {
+    this.#moving = true;
+    let waiting = 1;
+    const one = (): void => {
+      if (--waiting === 0) done();
+    };
+    for (const { connection } of this.#sanArrivals.values()) {
+      waiting++;
+      connection.suspend(one);
+    }
+    one();
+  }
+
+  /** It does not move after all. */
+  resume(): void {
+    this.#moving = false;
+    for (const { connection } of this.#sanArrivals.values()) connection.resume();
+    this.#askDeferred();
+  }
+
+  /** Gives up the connections that have arrived, in their order. */
+  takeArrivals(): Waiter[] {
+    const queue = this.#tcpip.queue!;
+    const arrivals: Waiter[] = [];
+    for (let first = queue.first; first !== null; first = queue.first) {
+      const { socket } = first;
+      queue.remove(socket);
+      const connection = this.#sanArrivals.get(socket)?.connection ?? null;
+      arrivals.push({ descriptor: socket, connection, since: this.#since.get(socket) ?? this.#host.now() });
+    }
+    this.#sanArrivals.clear();
+    return arrivals;
+  }
+
+  /** Listens for what has been listened for in another process. 0 or a Winsock error. */
+  receive(local: SOCKADDR, backlog: number, moved: readonly MovedListener[]): number {
+    const room = Math.max(1, backlog);
+    if (this.#host.tcpip.WSPListen(this.#tcpip, room, this.#errno) !== 0) return this.#errno.value;
+    this.#attend(room);
+    this.#san.receive(local, room, moved, this);
+    return 0;
+  }
+
+  /** A connection of a SAN that has arrived in another process. */
+  arrive(descriptor: TcpipDescriptor, connection: MovableConnection, since: number): void {
+    this.#since.set(descriptor, since);
+    this.#enqueue(descriptor, { connection, approvedBy: null });
+  }
+
+  /** A connection of TCP/IP is about to arrive from another process. What is returned is to be called when it has, or will not. */
+  expectArrival(): () => void {
+    this.#coming++;
+    return () => {
+      this.#coming--;
+      this.#checkIdle();
+    };
+  }
+
+  // ---- closing
+
+  /** The accepts that wait are over. */
+  cancelAll(wsaError = WSA_OPERATION_ABORTED): void {
+    for (const { pending } of this.#waiting.splice(0)) pending.reject(wsaError);
+    this.#checkIdle();
+  }
+
   /** The socket is closed: everything that waits, on either side, is told. */
   close(): void {
     this.#closed = true;
-    for (const { pending } of this.#waiting.splice(0)) pending.reject(WSA_OPERATION_ABORTED);
+    this.cancelAll();
     this.#san.close();
   }
 }

@@ -44,7 +44,8 @@ import {
 } from './constants.js';
 import { WSAError } from './error.js';
 import { sendBufferDefault } from './sending.js';
-import type { LINGER, SocketRecord } from './socket.js';
+import type { SocketRecord } from './socket.js';
+import type { LINGER } from './socket-options.js';
 import { receiveBufferDefault } from './transfer.js';
 
 export type OptionValue = number | boolean | LINGER;
@@ -125,7 +126,7 @@ const socketOptions: ReadonlyMap<number, Option> = new Map<number, Option>([
   [SO_REUSEADDR, addressUse(SO_REUSEADDR, SO_EXCLUSIVEADDRUSE)],
   [SO_EXCLUSIVEADDRUSE, addressUse(SO_EXCLUSIVEADDRUSE, SO_REUSEADDR)],
   [SO_TYPE, { get: () => SOCK_STREAM }],
-  [SO_ACCEPTCONN, { get: ({ listener }) => Number(listener !== null) }],
+  [SO_ACCEPTCONN, { get: ({ listener, listensElsewhere }) => Number(listener !== null || listensElsewhere) }],
   // Reading it clears it.
   [SO_ERROR, { get: (record) => record.takeError() }],
   [SO_LINGER, { get: ({ lingering }) => lingering, set: setLinger }],

@@ -49,7 +49,7 @@ export class Share implements ControlOwner<Partner>, PartnerOwner {
   readonly #partners = new Set<Partner>();
   readonly #offers = new Set<Offer>();
   /** Own calls that wait for control. */
-  readonly #waiting = new Set<Pending<number>>();
+  readonly #waiting = new Set<{ reject(wsaError: number): void }>();
   #error = 0;
   /** The program has closed the socket here. */
   #closed = false;
@@ -118,12 +118,12 @@ export class Share implements ControlOwner<Partner>, PartnerOwner {
   // ---- calls of the program
 
   /** Starts `begin` here and now, or when control has come (WSD-DUP-11). One that must not wait only asks for it. */
-  run(
+  run<T>(
     syscall: string,
     nonBlocking: boolean,
     signal: AbortSignal | undefined,
-    begin: (signal: AbortSignal | undefined) => Outcome<number>,
-  ): Outcome<number> {
+    begin: (signal: AbortSignal | undefined) => Outcome<T>,
+  ): Outcome<T> {
     if (this.#error !== 0) throw new WSAError(this.#error, syscall);
     if (this.#control.isFree) return begin(signal);
     if (nonBlocking) {
@@ -132,7 +132,7 @@ export class Share implements ControlOwner<Partner>, PartnerOwner {
     }
     const controller = new AbortController();
     let drop = (): void => {};
-    const pending: Pending<number> = new Pending<number>(syscall, signal, () => {
+    const pending: Pending<T> = new Pending<T>(syscall, signal, () => {
       drop();
       this.#waiting.delete(pending);
       controller.abort();

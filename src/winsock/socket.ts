@@ -38,6 +38,7 @@ import { NetworkEvents } from './network-events.js';
 import type { WSAOVERLAPPED } from './overlapped.js';
 import type { Outcome } from './pending.js';
 import type { Share } from './share.js';
+import type { LINGER, SetOption } from './socket-options.js';
 import type { Abandonable, Startup } from './startup.js';
 import type { Stream } from './stream.js';
 import { TcpStream } from './tcp-stream.js';
@@ -68,20 +69,6 @@ export class SOCKET {
   }
 }
 
-/** SO_LINGER. */
-export interface LINGER {
-  readonly l_onoff: boolean;
-  /** Seconds. */
-  readonly l_linger: number;
-}
-
-/** An option that the program has set. */
-export interface SetOption {
-  readonly level: number;
-  readonly name: number;
-  readonly value: number;
-}
-
 export class SocketRecord implements Abandonable {
   readonly startup: Startup;
   readonly host: Host;
@@ -101,6 +88,8 @@ export class SocketRecord implements Abandonable {
   /** Options take effect as soon as there is a connection. */
   readonly #options = new Map<string, SetOption>();
   listener: Listener | null = null;
+  /** It listens, and another process has control of that. */
+  listensElsewhere = false;
   connecting: Connecting | null = null;
   transfer: Transfer | null = null;
   /** Of `Host.now`. */
@@ -191,6 +180,14 @@ export class SocketRecord implements Abandonable {
     for (const option of options) this.#options.set(`${option.level} ${option.name}`, option);
   }
 
+  /** In a process that shares the listening. */
+  establishListening(local: SOCKADDR, conditional: boolean, options: readonly SetOption[]): void {
+    this.local = local;
+    this.conditional = conditional;
+    this.listensElsewhere = true;
+    for (const option of options) this.#options.set(`${option.level} ${option.name}`, option);
+  }
+
   get options(): readonly SetOption[] {
     return [...this.#options.values()];
   }
@@ -207,12 +204,12 @@ export class SocketRecord implements Abandonable {
   }
 
   /** A call that needs the connection or the listening: at once, or when this process has control of it (WSD-DUP-11). */
-  operate(
+  operate<T>(
     syscall: string,
     nonBlocking: boolean,
     signal: AbortSignal | undefined,
-    begin: (signal: AbortSignal | undefined) => Outcome<number>,
-  ): Outcome<number> {
+    begin: (signal: AbortSignal | undefined) => Outcome<T>,
+  ): Outcome<T> {
     return this.share === null ? begin(signal) : this.share.run(syscall, nonBlocking, signal, begin);
   }
 
@@ -333,12 +330,22 @@ export class SocketRecord implements Abandonable {
       this.descriptor.queue!.room = Math.max(1, backlog);
       return;
     }
+    // How many may wait is the business of who has control.
+    if (this.listensElsewhere) return;
     if (this.local === null || this.san === null) throw new WSAError(WSAEINVAL, 'listen');
     const listener = new Listener(this.host, this.descriptor, this.san, this.conditional);
     const wsaError = listener.listen(backlog);
     if (wsaError !== 0) throw new WSAError(wsaError, 'listen');
+    this.goOnListening(listener);
+  }
+
+  /** The listening is in this process. */
+  goOnListening(listener: Listener): void {
     this.listener = listener;
+    this.listensElsewhere = false;
     listener.onacceptable = () => this.changed(FD_ACCEPT, 0);
+    this.#noteAgain(this.events?.mask ?? 0);
+    for (const watcher of [...this.watchers]) watcher();
   }
 
   /** Throws unless the socket may begin to listen or to connect. */
@@ -352,7 +359,7 @@ export class SocketRecord implements Abandonable {
     if (this.connecting !== null) throw new WSAError(WSAEALREADY, syscall);
     this.#idle(syscall);
     if (this.lastError !== 0) throw new WSAError(this.takeError(), syscall);
-    if (this.listener !== null || this.san === null) throw new WSAError(WSAEINVAL, syscall);
+    if (this.listener !== null || this.san === null || this.listensElsewhere) throw new WSAError(WSAEINVAL, syscall);
     const { host, descriptor, san } = this;
     const connecting = new Connecting(host, descriptor, san, syscall, remote, nonBlocking, signal, (outcome) => {
       this.connecting = null;

@@ -244,7 +244,7 @@ test('WSD-DUP-35 a listening socket moves without suspension, and what asks from
   const tcpip = other.tcpip.socket(bench.name);
   const socket = other.switch.openSocket(tcpip);
   const accepted: Program[] = [];
-  socket.receive(bench.name, moved, {
+  socket.receive(bench.name, 8, moved, {
     condition: () => 0,
     accepted: (connection) => accepted.push(new Program(connection)),
   });

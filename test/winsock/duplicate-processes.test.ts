@@ -152,6 +152,38 @@ for (const provider of providers) {
       );
     },
   );
+
+  test(
+    `WSD-DUP-11 WSD-DUP-35 a process listens, others accept, and it ends or is killed [${provider}]`,
+    limit,
+    async (t) => {
+      const stage = new Stage(t);
+      const cast = [new Sharer(stage, provider), new Sharer(stage, provider), new Sharer(stage, provider)] as const;
+      const [first, next, peer] = cast;
+      await Promise.all(cast.map(({ program }) => program.next('ready')));
+      const port = await first.do<number>('listen', { s: 'listening' });
+      const info = await first.do('duplicate', { s: 'listening', processId: next.program.pid });
+      await next.do('receive', { s: 'listening', info });
+      const assertSpeak = async (name: string, by: Sharer): Promise<void> => {
+        assert.equal(await by.do('accept', { s: 'listening', name }), provider);
+        await by.do('send', { s: name, text: 'welcome' });
+        assert.equal(await peer.do('recv', { s: name, length: 7 }), 'welcome');
+      };
+      // The first two wait where the socket was made.
+      for (const s of ['a', 'b']) await peer.do('connect', { s, port });
+      await assertSpeak('a', next);
+      await assertSpeak('b', first);
+      await peer.do('connect', { s: 'c', port });
+      await assertSpeak('c', next);
+      // It has no control, and nothing of the others ends with it.
+      first.program.kill();
+      await first.program.ended();
+      await peer.do('connect', { s: 'd', port });
+      await assertSpeak('d', next);
+      await next.do('close', { s: 'listening' });
+      assert.match(await peer.code('connect', { s: 'e', port }), /WSAECONNREFUSED|WSAENETUNREACH/);
+    },
+  );
 }
 
 test('WSD-DUP-40 the peer dies while it is asked, and after control has moved [shared-memory]', limit, async (t) => {

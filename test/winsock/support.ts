@@ -70,6 +70,7 @@ const tcpipNames = [
   'kernelDescriptor',
   'fromKernelDescriptor',
   'closeKernelDescriptor',
+  'addArrival',
   'WSPCleanup',
   'WSPCloseSocket',
   'adopt',

@@ -214,12 +214,17 @@ export class Links implements LinkOwner, Connector {
   }
 
   tryElsewhere(socket: SharedMemorySocket): boolean {
-    const remote = socket.remote!;
+    const { remote, asked } = socket;
     socket.tried ??= [];
-    socket.tried.push(socket.asked);
-    this.#ports.delete(remote.port);
-    const next = this.#candidates(remote).find(({ token }) => !socket.tried!.includes(token));
-    if (next === undefined || socket.tried.length >= candidatesMax) return false;
+    const { tried } = socket;
+    tried.push(asked);
+    this.#ports.delete(remote!.port);
+    const candidates = this.#candidates(remote!);
+    // A listening socket that moves to and fro may be where it was not when its first process was asked.
+    const again = ({ token }: RendezvousEntry): boolean =>
+      token !== asked && tried.indexOf(token) === tried.lastIndexOf(token);
+    const next = candidates.find(({ token }) => !tried.includes(token)) ?? candidates.find(again);
+    if (next === undefined || tried.length >= candidatesMax) return false;
     this.#tryCandidate(socket, next);
     return true;
   }

@@ -151,6 +151,8 @@ export interface TcpipServiceProvider extends TcpipProvider {
   /** A socket over such a descriptor, which stays the caller's; null where that cannot be done. */
   fromKernelDescriptor(descriptor: number, family: number): TcpipDescriptor | null;
   closeKernelDescriptor(descriptor: number): void;
+  /** Puts a connection, over such a descriptor, where those wait that have come to this listening socket. False: it cannot be done. */
+  addArrival(s: TcpipDescriptor, descriptor: number): boolean;
   /** Before WSPConnect, on a socket of WSPSocket: who is told of its outcome. */
   expectConnect(s: TcpipDescriptor, completed: (wsaError: number) => void): void;
   /** Address of the peer, or null while the socket has none. */
@@ -239,14 +241,17 @@ class Provider implements TcpipServiceProvider {
   /** libuv has accepted a connection: it waits, or is reset if there is no room. */
   #arrived(queue: AcceptQueue<TcpipDescriptor>, family: number, status: number, handle: object): void {
     if (status !== 0) return;
-    const socket = this.#own(handle as NativeTcpHandle, family);
+    this.#admit(queue, this.#own(handle as NativeTcpHandle, family), queue.length < queue.room);
+  }
+
+  #admit(queue: AcceptQueue<TcpipDescriptor>, socket: TcpipDescriptor, hasRoom: boolean): void {
     const refuse = (): void => {
       socket.handle.reset();
     };
     const local = this.WSPGetSockName(socket);
     const peer = this.WSPGetPeerName(socket);
     // Without a name the peer has gone already.
-    if (local === null || peer === null || queue.length >= queue.room) refuse();
+    if (local === null || peer === null || !hasRoom) refuse();
     else queue.add({ socket, local, peer, refuse });
   }
 
@@ -340,6 +345,15 @@ class Provider implements TcpipServiceProvider {
       return null;
     }
     return this.#own(handle, family);
+  }
+
+  addArrival(s: TcpipDescriptor, descriptor: number): boolean {
+    const { queue } = s;
+    const socket = queue && this.fromKernelDescriptor(descriptor, s.family);
+    if (queue === null || socket === null) return false;
+    // It has had its place where it arrived.
+    this.#admit(queue, socket, true);
+    return true;
   }
 
   closeKernelDescriptor(descriptor: number): void {
