@@ -157,7 +157,7 @@ export class PeerLink implements Pollable {
     this.#requests.begin(id, generation);
     const { region, offset } = this.#beginControl(CONNECT_SIZE);
     writeConnect(region.words, offset, id, generation, callee, caller);
-    this.commit(CONNECT_SIZE, 0, null);
+    this.#commit(CONNECT_SIZE, 0, null);
   }
 
   sendResume(id: number, generation: number, nonce: Int32Array): void {
@@ -232,7 +232,7 @@ export class PeerLink implements Pollable {
     if (this.#dead) return true;
     const { region, offset } = this.#beginControl(4 * words.length);
     region.words.set(words, offset >> 2);
-    return this.commit(4 * words.length, 0, null);
+    return this.#commit(4 * words.length, 0, null);
   }
 
   readonly #control: WSABUF = { len: 0, buf: { bytes: new Uint8Array(0), words: new Int32Array(0) }, offset: 0 };
@@ -278,6 +278,11 @@ export class PeerLink implements Pollable {
 
   /** Sends what `begin` made room for. False: it waits for wire, and `overlapped` is completed later. */
   commit(length: number, id: number, overlapped: WSAOVERLAPPED | null): boolean {
+    return this.#commit(length, id, overlapped);
+  }
+
+  /** Of control records too, which are no messages to whoever counts these. */
+  #commit(length: number, id: number, overlapped: WSAOVERLAPPED | null): boolean {
     if (this.#reserved >= 0) {
       this.#producer.commit(this.#reserved, length, id);
       this.#reserved = -1;
