@@ -13,7 +13,9 @@ import type { SOCKET } from '../../src/winsock/socket.js';
 import { connected } from './support.js';
 
 const limit = { timeout: 60_000 };
+/** Load on the machine can only lengthen times, so where the shortest ones differ there are more rounds, up to a limit. */
 const rounds = 15;
+const roundsMax = 90;
 /**
  * What was slow then waited for timers, for each send: times longer by far. Processor time tells what other load on the machine
  * does not blur.
@@ -57,7 +59,10 @@ async function compare(
   if (threshold !== undefined) setsockopt(near, SOL_SOCKET, SO_RDMA_THRESHOLD_SIZE, threshold);
   const into = Buffer.alloc(bytes);
   const shortest = [pattern, neighbour].map(() => ({ elapsed: Infinity, processor: Infinity }));
-  for (let i = 0; i < rounds; i++) {
+  const [slow, fast] = shortest as [Times, Times];
+  const isAsFast = (): boolean =>
+    slow.processor <= tolerance * fast.processor && slow.elapsed <= tolerance * fast.elapsed + waitMax;
+  for (let i = 0; i < rounds || (i < roundsMax && !isAsFast()); i++) {
     for (const [which, send] of [pattern, neighbour].entries()) {
       const { elapsed, processor } = await timesOf(near, far, send, into);
       const best = shortest[which]!;
@@ -65,11 +70,9 @@ async function compare(
       best.processor = Math.min(best.processor, processor);
     }
   }
-  const [slow, fast] = shortest as [Times, Times];
   const figures = `${slow.elapsed.toFixed(2)} ms against ${fast.elapsed.toFixed(2)} ms, of processor time ${slow.processor.toFixed(2)} against ${fast.processor.toFixed(2)}`;
   t.diagnostic(figures);
-  assert.ok(slow.processor <= tolerance * fast.processor, figures);
-  assert.ok(slow.elapsed <= tolerance * fast.elapsed + waitMax, figures);
+  assert.ok(isAsFast(), figures);
 }
 
 const piece = Buffer.alloc(16_384, 1);
