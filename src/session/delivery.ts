@@ -23,7 +23,7 @@ export class Delivery implements LargeReceiver {
   over = false;
   bytesReceived = 0;
   /** Chunks that came by RDMA to the process in which the session has been. */
-  readonly #moved = new Set<Buffer>();
+  #moved: Set<Buffer> | null = null;
   /** What comes by RDMA, once something does. */
   large: LargeReceive | null = null;
 
@@ -129,11 +129,11 @@ export class Delivery implements LargeReceiver {
     this.bytesReceived = bytesReceived;
     const stored = unread.map((chunk) => Buffer.from(chunk.buffer as ArrayBuffer, chunk.byteOffset, chunk.length));
     for (const chunk of stored) this.#store.push(chunk);
-    for (const index of creditless) this.#moved.add(stored[index]);
+    if (creditless.length > 0) this.#moved = new Set(creditless.map((index) => stored[index]));
     return stored;
   }
 
   #takesNoCredit(chunk: Buffer): boolean {
-    return this.#moved.delete(chunk) || this.large?.takes(chunk) === true;
+    return this.#moved?.delete(chunk) === true || this.large?.takes(chunk) === true;
   }
 }
