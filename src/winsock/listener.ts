@@ -27,6 +27,9 @@ import { Pending } from './pending.js';
 import type { Stream } from './stream.js';
 import { TcpStream } from './tcp-stream.js';
 
+/** Milliseconds for which a connection that waits may keep the listening from going on in another process. */
+const silencePatience = 5000;
+
 /** What an accept gets: the TCP/IP descriptor of the new socket, and what carries it. */
 export interface Accepted {
   readonly descriptor: TcpipDescriptor;
@@ -126,7 +129,7 @@ export class Listener implements AcceptHandler {
   #moving = false;
   #onidle: (() => void) | null = null;
   /** Connections that are being fetched from the process in which they have arrived. */
-  #coming = 0;
+  #coming = false;
   readonly #errno: Out<number> = { value: 0 };
 
   constructor(host: Host, tcpip: TcpipDescriptor, san: SwitchSocket, conditional: boolean) {
@@ -315,7 +318,7 @@ export class Listener implements AcceptHandler {
   }
 
   get #isIdle(): boolean {
-    return this.#closed || (this.#waiting.length + this.#negotiating.size + this.#coming === 0 && !this.asking);
+    return this.#closed || (this.#waiting.length + this.#negotiating.size === 0 && !this.#coming && !this.asking);
   }
 
   /** Not from inside a provider's WSPAccept, or an accept of the program. */
@@ -330,18 +333,28 @@ export class Listener implements AcceptHandler {
     callback?.();
   }
 
-  /** New requests wait, and `done` is called when the connections that have arrived are silent. */
+  /**
+   * New requests wait, and `done` is called when the connections that have arrived are silent. One whose peer does not answer
+   * is reset after a while: it must not keep everybody else from accepting.
+   */
   suspend(done: () => void): void {
     this.#moving = true;
-    let waiting = 1;
-    const one = (): void => {
-      if (--waiting === 0) done();
-    };
-    for (const { connection } of this.#sanArrivals.values()) {
-      waiting++;
-      connection.suspend(one);
+    const asked = new Map(this.#sanArrivals);
+    if (asked.size === 0) {
+      done();
+      return;
     }
-    one();
+    const cancel = this.#host.scheduler.later(() => {
+      for (const descriptor of asked.keys()) this.#tcpip.queue?.remove(descriptor)?.refuse();
+    }, silencePatience);
+    for (const [descriptor, { connection }] of this.#sanArrivals) {
+      connection.suspend(() => {
+        asked.delete(descriptor);
+        if (asked.size > 0) return;
+        cancel();
+        done();
+      });
+    }
   }
 
   /** It does not move after all. */
@@ -380,11 +393,11 @@ export class Listener implements AcceptHandler {
     this.#enqueue(descriptor, { connection, approvedBy: null });
   }
 
-  /** A connection of TCP/IP is about to arrive from another process. What is returned is to be called when it has, or will not. */
-  expectArrival(): () => void {
-    this.#coming++;
+  /** Connections are about to arrive from another process. What is returned is to be called when all have that will. */
+  expectArrivals(): () => void {
+    this.#coming = true;
     return () => {
-      this.#coming--;
+      this.#coming = false;
       this.#checkIdle();
     };
   }

@@ -126,30 +126,47 @@ export class SharedListener implements Shared {
     if (error !== 0) return error;
     record.san = san;
     record.goOnListening(listener);
-    for (const arrival of state.arrivals) this.#putArrival(listener, arrival);
+    this.#putArrivals(listener, state.arrivals, listener.expectArrivals());
     return 0;
   }
 
-  #putArrival(listener: Listener, { san, number, age }: MovedArrival): void {
-    const { host, descriptor, family } = this.#record;
-    const { tcpip } = host;
-    if (san === null) {
-      const found = host.sharing.take(number);
-      if (found === null) return;
-      const arrived = listener.expectArrival();
-      found.open((channel, kernel) => {
-        channel?.end();
-        if (kernel !== null) {
-          tcpip.addArrival(descriptor, kernel);
-          tcpip.closeKernelDescriptor(kernel);
-        }
-        arrived();
-      });
+  /** In their order: each comes when those before it are there. */
+  #putArrivals(listener: Listener, arrivals: readonly MovedArrival[], done: () => void, from = 0): void {
+    for (let i = from; i < arrivals.length; i++) {
+      const arrival = arrivals[i]!;
+      if (arrival.san === null) {
+        this.#fetch(arrival.number, () => this.#putArrivals(listener, arrivals, done, i + 1));
+        return;
+      }
+      this.#putConnection(listener, arrival);
+    }
+    done();
+  }
+
+  /** A connection of TCP/IP, from the process in which it has arrived. */
+  #fetch(number: number, then: () => void): void {
+    const { host, descriptor } = this.#record;
+    const { sharing, tcpip } = host;
+    const found = sharing.take(number);
+    if (found === null) {
+      then();
       return;
     }
+    found.open((channel, kernel) => {
+      channel?.end();
+      if (kernel !== null) {
+        tcpip.addArrival(descriptor, kernel);
+        tcpip.closeKernelDescriptor(kernel);
+      }
+      then();
+    });
+  }
+
+  #putConnection(listener: Listener, { san, age }: MovedArrival): void {
+    const { host, family } = this.#record;
     const connection = host.switch.receiveConnection(san, null);
     if (typeof connection === 'number') return;
-    const own = tcpip.WSPSocket(family, SOCK_STREAM, IPPROTO_TCP, this.#errno);
+    const own = host.tcpip.WSPSocket(family, SOCK_STREAM, IPPROTO_TCP, this.#errno);
     if (own === INVALID_SOCKET) connection.reset();
     else listener.arrive(own, connection, host.now() - age);
   }

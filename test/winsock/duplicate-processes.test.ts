@@ -186,6 +186,26 @@ for (const provider of providers) {
   );
 }
 
+test('WSD-DUP-35 a caller that stands still keeps nobody else from accepting [shared-memory]', limit, async (t) => {
+  const stage = new Stage(t);
+  const cast = Array.from({ length: 4 }, () => new Sharer(stage, 'shared-memory')) as [Sharer, Sharer, Sharer, Sharer];
+  const [first, next, still, other] = cast;
+  await Promise.all(cast.map(({ program }) => program.next('ready')));
+  const port = await first.do<number>('listen', { s: 'listening' });
+  const info = await first.do('duplicate', { s: 'listening', processId: next.program.pid });
+  await next.do('receive', { s: 'listening', info });
+  // It waits where the socket was made, and does not answer when it is to move.
+  await still.do('connect', { port });
+  still.program.kill('SIGSTOP');
+  const accepted = next.do('accept', { s: 'listening', name: 'b' });
+  await other.do('connect', { s: 'b', port });
+  assert.equal(await accepted, 'shared-memory');
+  await other.do('send', { s: 'b', text: 'here' });
+  assert.equal(await next.do('recv', { s: 'b', length: 4 }), 'here');
+  still.program.kill('SIGCONT');
+  assert.equal(await still.code('recv', { length: 1 }), 'WSAECONNRESET');
+});
+
 test('WSD-DUP-40 the peer dies while it is asked, and after control has moved [shared-memory]', limit, async (t) => {
   for (const answers of [false, true]) {
     const players = await cast(t, 'shared-memory');
