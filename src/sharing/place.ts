@@ -2,17 +2,18 @@
  * Where a process leaves something for another one of the same user, and how the two come together:
  *
  *     <rendezvous directory>/share/<24 hex digits>      socket of a process that has left something
- *     <rendezvous directory>/share/<number>.<process>   symbolic link, never followed: what was left, as text
+ *     <rendezvous directory>/share/<number>.<process>   what was left: a private note
  *
- * Whoever removes the link has what was left, so each is good for one taker. The kernel says which process connects.
+ * The kernel says which process connects.
  */
 
-import { randomBytes, randomInt } from 'node:crypto';
-import { closeSync, existsSync, lstatSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, lstatSync, readdirSync, unlinkSync } from 'node:fs';
 import type net from 'node:net';
 import { dirname } from 'node:path';
-import { descriptorOf, errorCode, loadPlatform, type Platform, PlatformError } from '../platform/index.js';
+import { descriptorOf, loadPlatform, type Platform, PlatformError } from '../platform/index.js';
 import { makePrivateDirectory, rendezvousPaths } from '../platform/private-directory.js';
+import { leaveNote, sweepNotes, takeNote, withdrawNote } from '../platform/private-notes.js';
 import { leaveUnannounced } from '../platform/unannounced.js';
 import { connectUnix, listenUnix, UnixServer, UnixSocket } from '../platform/unix-connect.js';
 import { ShareChannel } from './channel.js';
@@ -23,8 +24,7 @@ const greeting = 0x3173_6473;
 const greetingSize = 16;
 /** Bytes of a description: what a symbolic link holds on every file system. */
 const textMax = 3000;
-const attempts = 8;
-/** Milliseconds after which nobody comes any more. */
+/** Milliseconds after which the socket of a dead process is removed. */
 const ageMax = 60_000;
 
 export interface Offer {
@@ -72,12 +72,12 @@ export class SharePlace {
     if (this.#socketName === '') this.#socketName = listen(folder, (socket) => this.#accept(platform, socket));
     const text = JSON.stringify([this.#socketName, description]);
     if (Buffer.byteLength(text) > textMax) throw new PlatformError('resources-exhausted', 'description');
-    const number = write(folder, processId, text);
+    const number = leaveNote(folder, processId, text);
     this.#left.set(number, { processId, descriptor, taken });
     return {
       number,
       withdraw: () => {
-        if (this.#left.delete(number)) remove(`${folder}/${nameOf(number, processId)}`);
+        if (this.#left.delete(number)) withdrawNote(folder, number, processId);
       },
     };
   }
@@ -86,11 +86,11 @@ export class SharePlace {
   take(number: number): Found | null {
     const platform = loadPlatform();
     const folder = this.#open();
-    const path = `${folder}/${nameOf(number, process.pid)}`;
+    const note = takeNote(folder, number);
+    if (note === null) return null;
     let text: unknown;
     try {
-      text = JSON.parse(readlinkSync(path));
-      unlinkSync(path);
+      text = JSON.parse(note);
     } catch {
       return null;
     }
@@ -127,10 +127,6 @@ export class SharePlace {
       if (!(error instanceof PlatformError)) throw error;
     }
   }
-}
-
-function nameOf(number: number, processId: number): string {
-  return `${number.toString(16)}.${processId}`;
 }
 
 function greet(number: number): Buffer {
@@ -228,21 +224,6 @@ function listen(folder: string, accept: (socket: net.Socket) => void): string {
   return name;
 }
 
-function write(folder: string, processId: number, text: string): number {
-  let code = '';
-  for (let i = 0; i < attempts; i++) {
-    const number = randomInt(1, 2 ** 32);
-    try {
-      symlinkSync(text, `${folder}/${nameOf(number, processId)}`);
-      return number;
-    } catch (error) {
-      code = errorCode(error);
-      if (code !== 'EEXIST') break;
-    }
-  }
-  throw new PlatformError('rendezvous-unavailable', `share: ${code}`, code);
-}
-
 function remove(path: string): void {
   try {
     unlinkSync(path);
@@ -251,14 +232,15 @@ function remove(path: string): void {
   }
 }
 
-/** Removes what was left for processes that have not come, and the sockets of dead ones. */
+/** Removes what nobody has come for, and the sockets of dead processes. */
 function sweep(folder: string): void {
+  sweepNotes(folder);
   try {
     const platform = loadPlatform();
     for (const name of readdirSync(folder).slice(0, 128)) {
       const path = `${folder}/${name}`;
-      const old = Date.now() - lstatSync(path).mtimeMs >= ageMax;
-      if (old && (name.includes('.') || platform.probeListener(path) === 'dead')) unlinkSync(path);
+      if (name.includes('.') || Date.now() - lstatSync(path).mtimeMs < ageMax) continue;
+      if (platform.probeListener(path) === 'dead') unlinkSync(path);
     }
   } catch {
     // Others sweep as well.

@@ -1,12 +1,11 @@
 /**
- * What WSPDuplicateSocket leaves for the process that it names, in the directory in which processes find each other: a
- * symbolic link, never followed, under the number in dwProviderReserved and the process id. Whoever removes it has it, so it
- * is good for one WSPSocket (WSD-DUP-26, WSD-DUP-44).
+ * What WSPDuplicateSocket leaves for the process that it names, in the directory in which processes find each other: a note
+ * under the number in dwProviderReserved, good for one WSPSocket (WSD-DUP-26, WSD-DUP-44).
  */
 
-import { randomBytes, randomInt } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
-import { errorCode, PlatformError } from '../../platform/index.js';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { leaveNote, takeNote } from '../../platform/private-notes.js';
 import { AF_INET, AF_INET6, type SOCKADDR } from '../../spi/index.js';
 import { isAddress } from './addresses.js';
 
@@ -21,17 +20,9 @@ export interface MovedSocket {
   readonly nonce: Int32Array;
 }
 
-/** Milliseconds after which nobody comes any more. */
-const ageMax = 60_000;
-const attempts = 8;
-
 export function newNonce(): Int32Array {
   const bytes = randomBytes(16);
   return new Int32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + 16));
-}
-
-function nameOf(token: number, processId: number): string {
-  return `${token.toString(16)}.${processId}`;
 }
 
 function textOf(address: SOCKADDR | null): string {
@@ -48,20 +39,9 @@ function addressOf(text: string): SOCKADDR | null {
 /** The number under which the socket is left. Throws PlatformError `rendezvous-unavailable`. */
 export function leaveSocket(folder: string, processId: number, socket: MovedSocket): number {
   const nonce = Buffer.from(socket.nonce.buffer, socket.nonce.byteOffset, 16).toString('hex');
+  makeFolder(folder);
   const text = [textOf(socket.local), textOf(socket.remote), socket.backlog, socket.peerToken, nonce].join(',');
-  let code = '';
-  for (let i = 0; i < attempts; i++) {
-    const token = randomInt(1, 2 ** 32);
-    try {
-      symlinkSync(text, `${folder}/${nameOf(token, processId)}`);
-      return token;
-    } catch (error) {
-      code = errorCode(error);
-      if (code === 'ENOENT') makeFolder(folder);
-      else if (code !== 'EEXIST') break;
-    }
-  }
-  throw new PlatformError('rendezvous-unavailable', `duplicate: ${code}`, code);
+  return leaveNote(folder, processId, text);
 }
 
 /** What is wrong with it shows when something is left there. */
@@ -75,14 +55,8 @@ function makeFolder(folder: string): void {
 
 /** The socket, once; null if there is none for this process in the folder. */
 export function takeSocket(folder: string, token: number): MovedSocket | null {
-  const path = `${folder}/${nameOf(token, process.pid)}`;
-  let text: string;
-  try {
-    text = readlinkSync(path);
-    unlinkSync(path);
-  } catch {
-    return null;
-  }
+  const text = takeNote(folder, token);
+  if (text === null) return null;
   const [local = '', remote = '', backlog, peerToken = '', nonce = ''] = text.split(',');
   const name = addressOf(local);
   const peer = remote === '' ? null : addressOf(remote);
@@ -90,20 +64,4 @@ export function takeSocket(folder: string, token: number): MovedSocket | null {
   if (name === null || (remote !== '' && peer === null) || bytes.length !== 16) return null;
   const words = Int32Array.from({ length: 4 }, (_, i) => bytes.readInt32LE(4 * i));
   return { local: name, remote: peer, backlog: Number(backlog) || 1, peerToken, nonce: words };
-}
-
-/** Removes what is left for processes that have not come. Returns how many there were. */
-export function sweepSockets(folder: string): number {
-  let removed = 0;
-  try {
-    for (const name of readdirSync(folder).slice(0, 256)) {
-      const path = `${folder}/${name}`;
-      if (Date.now() - lstatSync(path).mtimeMs < ageMax) continue;
-      unlinkSync(path);
-      removed++;
-    }
-  } catch {
-    // There is no folder, or others sweep as well.
-  }
-  return removed;
 }

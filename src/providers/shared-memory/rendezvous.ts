@@ -12,7 +12,8 @@ import {
 } from 'node:fs';
 import { errorCode, type Platform, PlatformError } from '../../platform/index.js';
 import { rendezvousPaths } from '../../platform/private-directory.js';
-import { leaveSocket, type MovedSocket, sweepSockets, takeSocket } from './moved-sockets.js';
+import { sweepNotes } from '../../platform/private-notes.js';
+import { leaveSocket, type MovedSocket, takeSocket } from './moved-sockets.js';
 import { RendezvousDirectory } from './rendezvous-directory.js';
 
 export interface RendezvousOptions {
@@ -216,7 +217,7 @@ export class Rendezvous {
   sweep(): number {
     let removed = 0;
     for (const directory of this.#directories) {
-      removed += this.#sweepSockets(directory) + this.#sweepPorts(directory) + sweepSockets(directory.movesPath);
+      removed += this.#sweepSockets(directory) + this.#sweepPorts(directory) + sweepNotes(directory.movesPath);
     }
     return removed;
   }
